@@ -1,0 +1,174 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Connection } from './db/connect.js';
+import {
+  beat,
+  completeExport,
+  failExport,
+  markPublishing,
+  restartExport,
+  startExport,
+  type Progress,
+  type ReadyFile,
+} from './db/export-logs.js';
+import { LoraExportError } from './errors.js';
+
+const HEARTBEAT_MS = 10_000;
+/** How long the last word on a run is tried on fresh connections. */
+const LAST_WORD_MS = 30_000;
+/** An interrupted command must end soon: recovery makes the row true when this is not enough. */
+const FAILURE_MS = 5_000;
+
+export interface TrailOptions {
+  /** Opens a new session by itself after a loss. The trail closes it. */
+  readonly connection: Connection;
+  readonly auditSchema: string;
+  readonly exportId: string;
+  readonly userId: string;
+  readonly format: string;
+  readonly config: object;
+  readonly output: object;
+  readonly host: string;
+  readonly onNotice: (text: string) => void;
+}
+
+/**
+ * The audit rows of one run. Every statement names the run's own worker id and expects to change exactly one row: when
+ * another process has declared this run dead, the run learns it and stops.
+ */
+export class AuditTrail {
+  readonly #options: TrailOptions;
+  readonly #owner: { readonly exportId: string; readonly workerId: string };
+  readonly #taken = new AbortController();
+  readonly #connection: Connection;
+  #heartbeat: NodeJS.Timeout | undefined;
+  #progress: Progress = { read: 0, written: 0, skipped: 0 };
+  #state: 'new' | 'open' | 'publishing' | 'published' | 'closed' = 'new';
+
+  constructor(options: TrailOptions) {
+    this.#options = options;
+    this.#connection = options.connection;
+    this.#owner = { exportId: options.exportId, workerId: randomUUID() };
+  }
+
+  /** Aborts when the row was taken from us; its reason says so. */
+  get taken(): AbortSignal {
+    return this.#taken.signal;
+  }
+
+  /**
+   * Commits the row, before content is read, and keeps it alive; a further attempt of the same run finds it there.
+   * @throws LoraExportError `E_AUDIT` when the log refuses it: then nothing may be read
+   */
+  async start(matched: number): Promise<void> {
+    const { auditSchema, exportId, userId, format, config, output, host } = this.#options;
+    if (this.#state !== 'new') {
+      this.#progress = { read: 0, written: 0, skipped: 0 };
+      await restartExport(this.#connection, auditSchema, this.#owner, matched);
+      return;
+    }
+    const { workerId } = this.#owner;
+    await startExport(this.#connection, auditSchema, {
+      exportId,
+      userId,
+      format,
+      config,
+      matched,
+      output,
+      workerId,
+      workerHost: host,
+    }).catch((error: unknown) => {
+      throw refusedByLog(error);
+    });
+    this.#state = 'open';
+    this.#heartbeat = setInterval(() => void this.#beat(), HEARTBEAT_MS);
+    this.#heartbeat.unref();
+  }
+
+  /** Notes how far the run is; the next heartbeat stores it. */
+  note(progress: Progress): void {
+    this.#progress = progress;
+  }
+
+  /** Records the intent to publish, so that a crash from here on can be finished by somebody else. */
+  async publishing(file: ReadyFile): Promise<void> {
+    await this.#insist(LAST_WORD_MS, (connection) => markPublishing(connection, this.#options.auditSchema, this.#owner, file));
+    this.#state = 'publishing';
+  }
+
+  /** From here on the run cannot fail any more, only be recorded late. */
+  published(): void {
+    this.#state = 'published';
+  }
+
+  /** @throws LoraExportError `E_AUDIT` when the row was taken from us, or cannot be written for half a minute */
+  async complete(end: {
+    url: string | null;
+    retentionHours: number | null;
+    result: object;
+  }): Promise<{ expiresAt: string | null; durationMs: number }> {
+    const done = await this.#insist(LAST_WORD_MS, (connection) =>
+      completeExport(connection, this.#options.auditSchema, this.#owner, end),
+    );
+    this.#state = 'closed';
+    return done;
+  }
+
+  /**
+   * Marks the run failed. Never throws: the failure that brought us here is the one to tell, and recovery closes the
+   * row if this could not.
+   */
+  async fail(error: unknown): Promise<void> {
+    if (this.#state !== 'open' && this.#state !== 'publishing') return;
+    this.#state = 'closed';
+    const message = error instanceof Error ? error.message : String(error);
+    try {
+      const closed = await this.#insist(FAILURE_MS, (connection) =>
+        failExport(connection, this.#options.auditSchema, this.#owner, { message, progress: this.#progress }),
+      );
+      if (!closed) this.#options.onNotice('The audit row was closed by another process meanwhile.');
+    } catch (trouble) {
+      const reason = trouble instanceof Error ? trouble.message : String(trouble);
+      this.#options.onNotice(
+        `The audit row could not be marked failed (${reason}); the next command that writes will do it.`,
+      );
+    }
+  }
+
+  /** Ends the heartbeat and the connection. */
+  async close(): Promise<void> {
+    clearInterval(this.#heartbeat);
+    await this.#connection.close();
+  }
+
+  async #beat(): Promise<void> {
+    if (this.#state === 'published' || this.#state === 'closed') return;
+    try {
+      await beat(this.#connection, this.#options.auditSchema, this.#owner, this.#progress);
+    } catch (error) {
+      // A lost connection is not a lost row: the next beat, or the next statement, opens a fresh one.
+      if (error instanceof LoraExportError && error.code === 'E_AUDIT') this.#taken.abort(error);
+    }
+  }
+
+  /** Tries on fresh connections for as long as the failure may pass; every statement here can be repeated safely. */
+  async #insist<T>(limitMs: number, statement: (connection: Connection) => Promise<T>): Promise<T> {
+    const deadline = performance.now() + limitMs;
+    for (;;) {
+      try {
+        return await statement(this.#connection);
+      } catch (error) {
+        if (!(error instanceof LoraExportError && error.retryable) || performance.now() >= deadline) throw error;
+        await sleep(500);
+      }
+    }
+  }
+}
+
+function refusedByLog(error: unknown): unknown {
+  if (!(error instanceof LoraExportError) || error.code === 'E_DB_UNREACHABLE' || error.code === 'E_STALLED') return error;
+  return new LoraExportError('E_AUDIT', `The audit log refused this export, so nothing was read: ${error.message}`, {
+    hint: error.hint ?? 'Check with `lora-export init --verify`.',
+    cause: error,
+  });
+}

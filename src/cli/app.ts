@@ -1,0 +1,126 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import type postgres from 'postgres';
+import type { EmbeddedServer } from '../embedded/server.js';
+import type { DatabaseTarget } from '../db/target.js';
+import type { Host } from './host.js';
+import type { ConnectionFlags, Settings } from './settings.js';
+import type { Terminal } from './terminal.js';
+
+/** A database to work on, and whether it is the embedded one. */
+export interface OpenDatabase {
+  readonly target: DatabaseTarget;
+  readonly isEmbedded: boolean;
+  readonly settings: Settings;
+  /** Where managed exports live. */
+  readonly exportDirectory: string;
+}
+
+/** What commands are handed: the outside world, and the database that the settings name. */
+export class App {
+  readonly host: Host;
+  readonly terminal: Terminal;
+  /** The words of the command line, for what the parser does not tell. */
+  readonly argv: readonly string[];
+
+  constructor(host: Host, terminal: Terminal, argv: readonly string[]) {
+    this.host = host;
+    this.terminal = terminal;
+    this.argv = argv;
+  }
+
+  /** The flags that say which database and on whose behalf. */
+  addConnectionFlags(command: Command): Command {
+    return command
+      .option('--database-url <url>', 'database to use; default: LORA_EXPORT_DATABASE_URL, DATABASE_URL, the configuration file, the embedded database')
+      .option('--schema <name>', 'schema of conversations and conversation_turns; default: public')
+      .option('--audit-schema <name>', 'schema of export_logs and export_runs; default: public')
+      .option('--user <uuid>', 'whom the audit log names; default: LORA_EXPORT_USER_ID')
+      .option('--config <file>', 'configuration file; default: lora-export/config.json in the configuration directory')
+      .option('--env-file <file>', 'read environment variables from a file; those already set win')
+      .option('--debug', 'print causes and stack traces');
+  }
+
+  /**
+   * Runs `use` on the database that flags, environment and configuration name, in this order; without any, on the
+   * embedded server, which is started when needed and stopped when nobody uses it any more.
+   */
+  async withDatabase<T>(flags: ConnectionFlags, use: (database: OpenDatabase) => Promise<T>): Promise<T> {
+    const { readSettings } = await import('./settings.js');
+    const { defaultStateDirectory } = await import('../embedded/default-state-directory.js');
+    const settings = readSettings(flags, this.host);
+    const state = defaultStateDirectory(settings.env, this.host.uid ?? -1, this.host.platform);
+    const exportDirectory = settings.directory ?? join(state, 'exports');
+    if (settings.databaseUrl !== null) {
+      const target = await this.#parseUrl(settings);
+      return use({ target, isEmbedded: false, settings, exportDirectory });
+    }
+    const server = await this.#startEmbedded(state, settings);
+    try {
+      return await use({ target: await targetOf(server), isEmbedded: true, settings, exportDirectory });
+    } finally {
+      await server.release();
+    }
+  }
+
+  async #parseUrl({ databaseUrl, env }: Settings): Promise<DatabaseTarget> {
+    const { parseDatabaseUrl } = await import('../db/target.js');
+    const { value, origin } = databaseUrl as { value: string; origin: string };
+    const target = parseDatabaseUrl(value, origin, { ...env });
+    if (origin === '--database-url' && target.password !== null && env['PGPASSWORD'] !== target.password) {
+      this.terminal.line(
+        'warning: a password on the command line can be seen by every user of this machine; use DATABASE_URL or PGPASSWORD.',
+      );
+    }
+    if (target.ignoredParameters.length > 0) {
+      this.terminal.line(`note: ${origin} has parameters without meaning here, ignored: ${target.ignoredParameters.join(', ')}.`);
+    }
+    return target;
+  }
+
+  async #startEmbedded(stateDirectory: string, { env }: Settings): Promise<EmbeddedServer> {
+    const { startEmbedded } = await import('../embedded/server.js');
+    await this.terminal.status('Starting the embedded database');
+    const server = await startEmbedded({
+      stateDirectory,
+      path: env['PATH'],
+      log: (line) => this.terminal.line(line),
+      signal: this.host.signal,
+    });
+    this.terminal.clearStatus();
+    this.terminal.line(
+      'Using the embedded database. To use your own, set DATABASE_URL or pass --database-url.',
+    );
+    return server;
+  }
+}
+
+async function targetOf({ socketDirectory, port, user, database }: EmbeddedServer): Promise<DatabaseTarget> {
+  const { parseDatabaseUrl } = await import('../db/target.js');
+  const query = new URLSearchParams({ host: socketDirectory, port: String(port), user });
+  return { ...parseDatabaseUrl(`postgresql:///${database}?${query}`, 'the embedded database'), label: `embedded/${database}` };
+}
+
+/** Runs `use` on one connection; what the driver throws is told in our words. */
+export async function withConnection<T>(
+  { host, terminal }: App,
+  { target }: OpenDatabase,
+  purpose: string,
+  use: (sql: postgres.Sql) => Promise<T>,
+): Promise<T> {
+  const { connect } = await import('../db/connect.js');
+  const { translateDatabaseError } = await import('../db/driver-errors.js');
+  const connection = await connect(target, {
+    purpose,
+    singleSession: true,
+    signal: host.signal,
+    onNotice: (text) => terminal.line(`note: ${text}`),
+  });
+  try {
+    return await use(connection.sql);
+  } catch (error) {
+    throw translateDatabaseError(error, target);
+  } finally {
+    await connection.close();
+  }
+}

@@ -1,0 +1,79 @@
+import type { Command } from 'commander';
+import { formatNames } from '../../formats/index.js';
+import type { App } from '../app.js';
+import { choice, decimal, list, once, refuseContradictions, text, wholeNumber } from '../flags.js';
+import type { ExportFlags } from '../export-request.js';
+
+/** The words of `SCOPES` and `SORT_KEYS`, repeated here so that help needs no schema library; a test compares them. */
+const SCOPES = ['selected', 'filtered', 'approved', 'all'];
+const SORT_KEYS = ['created_at', 'updated_at', 'quality_score', 'title', 'status', 'tier'];
+
+/** `export`: from request to file. */
+export function registerExport(program: Command, app: App): void {
+  const command = program
+    .command('export')
+    .description('export conversations to a file, a directory or standard output')
+    .addOption(choice('-f, --format <name>', 'format of the file; default: jsonl', formatNames))
+    .addOption(choice('-s, --scope <name>', 'selected (by id), filtered, approved (default), or all that you can see', SCOPES))
+    .option('-o, --output <path>', 'file, directory/ or - for standard output; default: standard output, or the managed directory when that is a terminal', once(text))
+    .optionsGroup('Which conversations:')
+    .option('--ids <list>', 'ids for scope selected: conversations.id or conversation_id, separated by commas', list)
+    .option('--ids-file <file>', 'the same from a file, one per line; - for standard input', once(text))
+    .option('--ignore-missing', 'export the others when some ids match nothing')
+    .option('--tier <list>', 'tier is one of these', list)
+    .option('--status <list>', 'status is one of these', list)
+    .option('--exclude-status <list>', 'leave these statuses out, whatever the scope', list)
+    .option('--min-quality <score>', 'quality score at least (0 to 10)', once(decimal(0, 10)))
+    .option('--max-quality <score>', 'quality score at most (0 to 10)', once(decimal(0, 10)))
+    .option('--from <date>', 'created on or after: 2025-10-29 (UTC), or a time with its zone', once(text))
+    .option('--to <date>', 'created on or before; a date means that whole day', once(text))
+    .option('--category <list>', 'has one of these categories', list)
+    .option('--persona <list>', 'persona is one of these', list)
+    .option('--emotion <list>', 'emotion is one of these', list)
+    .option('--topic <list>', 'topic is one of these', list)
+    .option('--search <text>', 'title, persona, emotion or topic contains this, in any case', once(text))
+    .option('--parent-id <id>', 'parent_id is this', once(text))
+    .option('--created-by <id>', 'owner is this', once(text))
+    .option('--filter-file <file>', 'filters as JSON, as the application stores them; flags win', once(text))
+    .addOption(choice('--sort <key>', 'order of the file; default: created_at', SORT_KEYS))
+    .addOption(choice('--order <direction>', 'asc (default) or desc', ['asc', 'desc']))
+    .option('--limit <count>', 'at most so many conversations', once(wholeNumber(1, 2_147_483_647)))
+    .optionsGroup('What the file shows:')
+    .option('--metadata', 'metadata beside the messages (default)')
+    .option('--no-metadata', 'messages only')
+    .option('--quality-scores', 'quality scores (default)')
+    .option('--no-quality-scores', 'no quality scores')
+    .option('--timestamps', 'created and updated (default)')
+    .option('--no-timestamps', 'no timestamps')
+    .option('--approval-history', 'the review history')
+    .option('--no-approval-history', 'no review history (default)')
+    .option('--parent-references', 'parent id and type')
+    .option('--no-parent-references', 'no parents (default)')
+    .option('--full-content', 'the turns (default)')
+    .option('--no-full-content', 'no turns')
+    .optionsGroup('How:')
+    .option('--gzip', 'compress; also when the name ends in .gz')
+    .option('--force', 'replace an existing file')
+    .option('--strict', 'fail when any conversation is skipped or looks wrong')
+    .option('--allow-empty', 'write a valid empty file when nothing matches, instead of failing')
+    .option('--report <file>', 'list every skipped or doubtful conversation, as JSON lines')
+    .option('--dry-run', 'count, show the statement and the file name; write nothing and log nothing')
+    .option('--batch-size <count>', 'conversations per round trip at most; default: 100', once(wholeNumber(1, 10_000)))
+    .option('--retention-hours <hours>', 'when a managed file expires; default: 24', once(decimal(0.001, 87_840)))
+    .option('--json', 'the summary, or the error, as one JSON object')
+    .optionsGroup('Database:');
+  app.addConnectionFlags(command).action(async (flags: ExportFlags) => {
+    refuseContradictions(app.argv);
+    const { runExport } = await import('../run-export.js');
+    await runExport(app, flags);
+  });
+  command.addHelpText(
+    'after',
+    `
+Examples:
+  lora-export export --format jsonl --scope approved
+  lora-export export --tier template --min-quality 8 --output training/
+  lora-export export --ids fp_marcus_002,fp_marcus_003 --output two.jsonl
+  lora-export export --no-metadata --output - | gzip > upload.jsonl.gz`,
+  );
+}

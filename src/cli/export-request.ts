@@ -1,0 +1,184 @@
+import { lstatSync } from 'node:fs';
+import { resolve } from 'node:path';
+import type { Readable } from 'node:stream';
+import { LoraExportError } from '../errors.js';
+import { invalidRequest, parseFilters, type ExportRequestInput, type Filters } from '../request.js';
+import { z } from 'zod';
+import { readTextFile } from './flags.js';
+import type { ConnectionFlags, Settings } from './settings.js';
+
+/** `export`'s flags as commander hands them over; whatever was not typed is absent. */
+export interface ExportFlags extends ConnectionFlags {
+  readonly format?: string;
+  readonly scope?: string;
+  readonly output?: string;
+  readonly ids?: string[];
+  readonly idsFile?: string;
+  readonly ignoreMissing?: boolean;
+  readonly tier?: string[];
+  readonly status?: string[];
+  readonly excludeStatus?: string[];
+  readonly minQuality?: number;
+  readonly maxQuality?: number;
+  readonly from?: string;
+  readonly to?: string;
+  readonly category?: string[];
+  readonly persona?: string[];
+  readonly emotion?: string[];
+  readonly topic?: string[];
+  readonly search?: string;
+  readonly parentId?: string;
+  readonly createdBy?: string;
+  readonly filterFile?: string;
+  readonly sort?: string;
+  readonly order?: string;
+  readonly limit?: number;
+  readonly metadata?: boolean;
+  readonly qualityScores?: boolean;
+  readonly timestamps?: boolean;
+  readonly approvalHistory?: boolean;
+  readonly parentReferences?: boolean;
+  readonly fullContent?: boolean;
+  readonly gzip?: boolean;
+  readonly force?: boolean;
+  readonly strict?: boolean;
+  readonly allowEmpty?: boolean;
+  readonly report?: string;
+  readonly dryRun?: boolean;
+  readonly batchSize?: number;
+  readonly retentionHours?: number;
+  readonly json?: boolean;
+  readonly debug?: boolean;
+}
+
+/** What of the outside world a request depends on. */
+export interface RequestSurroundings {
+  readonly cwd: string;
+  readonly stdin: Readable;
+  readonly stdoutIsTerminal: boolean;
+  readonly exportDirectory: string;
+  readonly settings: Settings;
+}
+
+/**
+ * The request that a command line means. Absent flags stay absent: the defaults live in the request's schema.
+ * @throws LoraExportError `E_USAGE`
+ */
+export async function toRequest(flags: ExportFlags, around: RequestSurroundings): Promise<ExportRequestInput> {
+  const { settings } = around;
+  const ids = await readIds(flags, around);
+  const filters = readFilters(flags, around.cwd);
+  const output = outputOf(flags.output, around);
+  return withoutUndefined({
+    format: flags.format ?? settings.format,
+    // Naming ids says which conversations; only a scope that contradicts them has to be typed.
+    scope: flags.scope ?? (ids === undefined ? settings.scope : 'selected'),
+    ids,
+    ignoreMissing: flags.ignoreMissing,
+    filters,
+    excludeStatus: flags.excludeStatus,
+    sort:
+      flags.sort === undefined && flags.order === undefined
+        ? undefined
+        : { key: flags.sort ?? 'created_at', order: flags.order ?? 'asc' },
+    limit: flags.limit,
+    content: withoutUndefined({
+      includeMetadata: flags.metadata,
+      includeQualityScores: flags.qualityScores,
+      includeTimestamps: flags.timestamps,
+      includeApprovalHistory: flags.approvalHistory,
+      includeParentReferences: flags.parentReferences,
+      includeFullContent: flags.fullContent,
+    }),
+    output,
+    gzip: flags.gzip ?? (output.kind === 'file' && output.path.endsWith('.gz') ? true : undefined),
+    force: flags.force,
+    strict: flags.strict,
+    allowEmpty: flags.allowEmpty,
+    batchSize: flags.batchSize,
+    retentionHours: flags.retentionHours ?? settings.retentionHours,
+    schema: settings.schema,
+    auditSchema: settings.auditSchema,
+    userId: settings.userId?.value,
+  }) as ExportRequestInput;
+}
+
+type Output = NonNullable<ExportRequestInput['output']>;
+
+function outputOf(path: string | undefined, { cwd, stdoutIsTerminal, exportDirectory }: RequestSurroundings): Output {
+  if (path === '-') return { kind: 'stream' };
+  if (path === undefined) {
+    return stdoutIsTerminal ? { kind: 'managed', directory: exportDirectory } : { kind: 'stream' };
+  }
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(path)?.[1];
+  if (scheme !== undefined) {
+    throw new LoraExportError('E_USAGE', `--output ${scheme}:// is not supported.`, {
+      hint: 'Name a file, a directory/ or - for standard output.',
+    });
+  }
+  const absolute = resolve(cwd, path);
+  const isDirectory = path.endsWith('/') || lstatSync(absolute, { throwIfNoEntry: false })?.isDirectory() === true;
+  return { kind: isDirectory ? 'directory' : 'file', path: absolute };
+}
+
+async function readIds(flags: ExportFlags, { cwd, stdin }: RequestSurroundings): Promise<string[] | undefined> {
+  if (flags.idsFile === undefined) return flags.ids;
+  const content =
+    flags.idsFile === '-' ? await readAll(stdin) : readTextFile(resolve(cwd, flags.idsFile), '--ids-file');
+  const lines = content
+    .replace(/^\u{feff}/u, '')
+    .split(/\r?\n/)
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
+  if (lines.length === 0 && flags.ids === undefined) {
+    throw new LoraExportError('E_USAGE', `--ids-file ${flags.idsFile} holds no ids.`, { hint: 'Write one id per line.' });
+  }
+  return [...(flags.ids ?? []), ...lines];
+}
+
+async function readAll(stdin: Readable): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stdin) chunks.push(Buffer.from(chunk as Uint8Array));
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+function readFilters(flags: ExportFlags, cwd: string): Filters | undefined {
+  const fromFile = flags.filterFile === undefined ? {} : readFilterFile(resolve(cwd, flags.filterFile));
+  const typed = withoutUndefined({
+    tier: flags.tier,
+    status: flags.status,
+    qualityScoreMin: flags.minQuality,
+    qualityScoreMax: flags.maxQuality,
+    dateFrom: flags.from,
+    dateTo: flags.to,
+    categories: flags.category,
+    personas: flags.persona,
+    emotions: flags.emotion,
+    topics: flags.topic,
+    searchQuery: flags.search,
+    parentId: flags.parentId,
+    createdBy: flags.createdBy,
+  });
+  const all = { ...fromFile, ...typed };
+  return Object.keys(all).length === 0 ? undefined : (all as Filters);
+}
+
+function readFilterFile(path: string): Filters {
+  let value: unknown;
+  try {
+    value = JSON.parse(readTextFile(path, '--filter-file'));
+  } catch (error) {
+    if (error instanceof LoraExportError) throw error;
+    throw new LoraExportError('E_USAGE', `${path} is not valid JSON: ${(error as Error).message}`, { cause: error });
+  }
+  try {
+    return parseFilters(value);
+  } catch (error) {
+    if (error instanceof z.ZodError) throw invalidRequest(error, path);
+    throw error;
+  }
+}
+
+function withoutUndefined<T extends object>(object: T): T {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as T;
+}

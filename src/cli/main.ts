@@ -1,0 +1,58 @@
+import { Command, CommanderError } from 'commander';
+import { exitStatusOf, LoraExportError } from '../errors.js';
+import { version } from '../version.js';
+import { App } from './app.js';
+import { commands } from './commands/index.js';
+import type { Host } from './host.js';
+import { Terminal } from './terminal.js';
+
+/**
+ * Runs one command line and returns its exit status; it never throws. Everything that can be thrown ends here, is told
+ * once, and becomes a status.
+ *
+ * @param argv the words after the program's name
+ */
+export async function run(argv: readonly string[], host: Host): Promise<number> {
+  const terminal = new Terminal(host);
+  const program = createProgram(host, terminal, argv);
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return 0;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : new LoraExportError('E_USAGE', '').exitStatus;
+    const told = host.signal.aborted ? host.signal.reason : error;
+    terminal.failure(told, { json: argv.includes('--json'), debug: argv.includes('--debug') });
+    return exitStatusOf(told);
+  } finally {
+    await terminal.close();
+  }
+}
+
+/** The whole command line: every command of the registry, and what they share. */
+export function createProgram(host: Host, terminal: Terminal, argv: readonly string[]): Command {
+  const program = new Command('lora-export')
+    .description('Export approved conversations from PostgreSQL or Supabase into training files.')
+    .version(version, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .helpCommand('help [command]', 'print help for a command')
+    .showHelpAfterError('(add --help for all options)')
+    .configureHelp({ helpWidth: helpWidth(host), showGlobalOptions: false })
+    .configureOutput({
+      writeOut: (text) => terminal.data(text),
+      writeErr: (text) => terminal.line(text.trimEnd()),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+    })
+    .exitOverride()
+    .enablePositionalOptions()
+    .action(() => {
+      program.outputHelp();
+    });
+  const app = new App(host, terminal, argv);
+  for (const register of commands) register(program, app);
+  return program;
+}
+
+function helpWidth({ stdout }: Host): number {
+  return stdout.isTTY ? Math.min(Math.max(stdout.columns ?? 80, 60), 120) : 100;
+}

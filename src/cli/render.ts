@@ -1,0 +1,129 @@
+import { inspect } from 'node:util';
+import type { RULES } from '../checks.js';
+import { exitStatusOf, LoraExportError } from '../errors.js';
+import type { ExportResult } from '../export.js';
+import type { ExportPlan } from '../plan.js';
+import type { RuleCount } from '../tally.js';
+import { version } from '../version.js';
+import { visible } from '../db/visible.js';
+
+/** How many ids a summary names per rule. */
+const NAMED = 3;
+
+/** An error for people: what happened, and what to do next. */
+export function failureText(error: unknown, { debug }: { debug: boolean }): string {
+  const text =
+    error instanceof LoraExportError
+      ? [`lora-export: ${error.message}`, ...(error.hint === undefined ? [] : [`  ${error.hint}`])].join('\n')
+      : [
+          `lora-export: unexpected error: ${error instanceof Error ? error.message : String(error)}`,
+          `  This is a bug in lora-export ${version}. Run the command again with --debug and report what it prints.`,
+        ].join('\n');
+  return debug ? `${text}\n${inspect(error, { depth: 4 })}` : text;
+}
+
+/** An error for programs: one JSON object. */
+export function failureJson(error: unknown): string {
+  const known = error instanceof LoraExportError ? error : undefined;
+  return JSON.stringify({
+    code: exitStatusOf(error),
+    kind: known?.code ?? 'E_INTERNAL',
+    retryable: known?.retryable ?? false,
+    export_id: known?.exportId ?? null,
+    message: error instanceof Error ? error.message : String(error),
+    hint: known?.hint ?? null,
+  });
+}
+
+/** What an export did, for people. */
+export function exportSummary(result: ExportResult): string {
+  const { counts } = result;
+  const lines = [
+    `Exported ${conversations(counts.written)} (${counts.turns} turns) in ${(result.durationMs / 1000).toFixed(1)} s; ` +
+      (counts.skipped === 0 ? 'none skipped.' : `${counts.skipped} of ${counts.matched} matched were skipped.`),
+    ...ruleLines('skipped', counts.skips),
+    ...ruleLines('written, but', counts.warnings),
+    `  to       ${result.location}`,
+    `  size     ${size(result.size)}`,
+    `  sha256   ${result.sha256}`,
+    `  export   ${result.exportId}`,
+  ];
+  if (result.expiresAt !== null) lines.push(`  expires  ${result.expiresAt}`);
+  return lines.join('\n');
+}
+
+/** The same for programs: a contract, to which members may be added. */
+export function exportJson(result: ExportResult): string {
+  const { counts } = result;
+  return JSON.stringify({
+    export_id: result.exportId,
+    status: 'completed',
+    format: result.format,
+    scope: result.scope,
+    matched_count: counts.matched,
+    conversation_count: counts.written,
+    skipped_count: counts.skipped,
+    turn_count: counts.turns,
+    skips: counts.skips,
+    warnings: counts.warnings,
+    file: result.url === null ? null : result.location,
+    file_url: result.url,
+    file_size: result.size,
+    sha256: result.sha256,
+    expires_at: result.expiresAt,
+    duration_ms: result.durationMs,
+    snapshot_at: result.takenAt,
+    user_id: result.userId,
+  });
+}
+
+function* ruleLines(label: string, counts: Partial<Record<keyof typeof RULES, RuleCount>>): Generator<string> {
+  for (const [rule, { count, ids }] of Object.entries(counts)) {
+    const named = ids.slice(0, NAMED).join(', ');
+    yield `  ${label} ${rule}: ${count} (${named}${count > NAMED ? ', …' : ''})`;
+  }
+}
+
+/** `1 conversation`, `2 conversations`. */
+export function conversations(count: number): string {
+  return `${count} ${count === 1 ? 'conversation' : 'conversations'}`;
+}
+
+/** Bytes for people, in powers of 1024. */
+export function size(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  const units = ['KiB', 'MiB', 'GiB', 'TiB'];
+  let value = bytes;
+  let unit = -1;
+  while (value >= 1024 && unit < units.length - 1) {
+    value /= 1024;
+    unit++;
+  }
+  return `${value.toFixed(1)} ${units[unit]}`;
+}
+
+/** What `--dry-run` found, for people. */
+export function planText(plan: ExportPlan): string {
+  return [
+    `Would export up to ${conversations(plan.matched)} (${plan.scope}) as ${plan.format}.`,
+    `  to    ${plan.location}`,
+    `  from  ${plan.database}`,
+    '',
+    `${plan.statement.replace(/\n\s*/g, '\n  ').trim()}`,
+  ].join('\n');
+}
+
+export function planJson(plan: ExportPlan): string {
+  const { matched, ...rest } = plan;
+  return JSON.stringify({ matched_count: matched, ...rest });
+}
+
+/** Columns of text, aligned; control characters of cells made visible. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const cells = [head, ...rows].map((row) => row.map(visible));
+  const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  return cells
+    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+    .map((line) => `${line}\n`)
+    .join('');
+}

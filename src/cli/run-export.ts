@@ -1,0 +1,109 @@
+import { exportConversations, type ExportEvent } from '../export.js';
+import { planExport } from '../plan.js';
+import { parseRequest, type ExportRequest } from '../request.js';
+import type { App, OpenDatabase } from './app.js';
+import { toRequest, type ExportFlags } from './export-request.js';
+import { conversations, exportJson, exportSummary, planJson, planText } from './render.js';
+import { openReport } from './report.js';
+import type { Terminal } from './terminal.js';
+
+/** A status line is worth redrawing this often, in milliseconds. */
+const REDRAW_MS = 100;
+
+/** The `export` command: fill in a request, run it, tell what happened. */
+export async function runExport(app: App, flags: ExportFlags): Promise<void> {
+  const { host, terminal } = app;
+  await app.withDatabase(flags, async ({ target, settings, exportDirectory }: OpenDatabase) => {
+    const request = parseRequest(
+      await toRequest(flags, {
+        cwd: host.cwd,
+        stdin: host.stdin,
+        stdoutIsTerminal: terminal.showsData,
+        exportDirectory,
+        settings,
+      }),
+    );
+    const context = { database: target, host: host.hostname, stream: host.stdout, signal: host.signal };
+    const showJson = flags.json === true;
+    if (flags.dryRun) {
+      const plan = await planExport(request, context);
+      terminal.data(`${showJson ? planJson(plan) : planText(plan)}\n`);
+      return;
+    }
+    warnBeforehand(terminal, request);
+    const report = flags.report === undefined ? undefined : await openReport(flags.report, host.cwd);
+    try {
+      const result = await exportConversations(request, {
+        ...context,
+        onEvent: eventTeller(app),
+        onReport: report?.add,
+      });
+      await report?.publish();
+      terminal.clearStatus();
+      if (!showJson) terminal.line(exportSummary(result));
+      // The summary is data, unless standard output already carries the export itself.
+      else if (request.output.kind === 'stream') terminal.line(exportJson(result));
+      else terminal.data(`${exportJson(result)}\n`);
+    } finally {
+      await report?.close();
+    }
+  });
+}
+
+function warnBeforehand(terminal: Terminal, { format, content }: ExportRequest): void {
+  if (format === 'jsonl' && content.includeMetadata && terminal.isInteractive) {
+    terminal.line('note: several training services refuse keys beside "messages"; --no-metadata leaves them out.');
+  }
+  if (!content.includeMetadata && (content.includeApprovalHistory || content.includeParentReferences)) {
+    terminal.line('note: without metadata, review history and parents have no place in this format.');
+  }
+}
+
+/** Turns events into lines and, on a terminal, into a status line with rate and remaining time. */
+function eventTeller({ host, terminal }: App): (event: ExportEvent) => void {
+  const showPhases = host.env['LORA_EXPORT_TEST_PHASES'] === '1';
+  let started = performance.now();
+  let drawn = 0;
+  return (event) => {
+    switch (event.kind) {
+      case 'phase':
+        // For tests that stop a run at a certain point.
+        if (showPhases) terminal.line(`phase=${event.phase}`);
+        return;
+      case 'started':
+        started = performance.now();
+        if (event.rowSecurity) {
+          terminal.line('note: row level security applies to this role; conversations that it hides are not exported.');
+        }
+        return;
+      case 'progress': {
+        const now = performance.now();
+        if (now - drawn < REDRAW_MS) return;
+        drawn = now;
+        void terminal.status(progressText(event, (now - started) / 1000));
+        return;
+      }
+      case 'retry':
+        terminal.line(`${event.reason} Trying again in ${(event.pauseMs / 1000).toFixed(1)} s (attempt ${event.attempt}).`);
+        return;
+      case 'recovered':
+        for (const text of recoveryLines(event)) terminal.line(text);
+        return;
+      case 'notice':
+        terminal.line(`note: ${event.text}`);
+    }
+  };
+}
+
+function progressText({ read, total, bytes }: ExportEvent & { kind: 'progress' }, seconds: number): string {
+  const rate = read / Math.max(seconds, 0.001);
+  const left = Math.ceil((total - read) / Math.max(rate, 0.001));
+  return `${read} of ${conversations(total)} · ${Math.round(rate)}/s · ${(bytes / 1_048_576).toFixed(1)} MiB · ${left} s left`;
+}
+
+function* recoveryLines({ recovery }: ExportEvent & { kind: 'recovered' }): Generator<string> {
+  const { completed, failed, left } = recovery;
+  if (completed.length > 0) yield `note: completed the log of interrupted exports whose files were whole: ${completed.join(', ')}`;
+  if (failed.length > 0) yield `note: marked exports as failed whose process had died: ${failed.join(', ')}`;
+  if (left.length > 0) yield `note: exports of another host may have died while publishing; run a command there: ${left.join(', ')}`;
+}

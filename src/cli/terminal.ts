@@ -1,0 +1,91 @@
+import { LoraExportError } from '../errors.js';
+import type { Host } from './host.js';
+import { failureJson, failureText } from './render.js';
+import { visible } from '../db/visible.js';
+
+/** The only code that touches standard output, standard error and what a terminal can do. */
+export class Terminal {
+  readonly #host: Host;
+  #status: Status | undefined;
+
+  constructor(host: Host) {
+    this.#host = host;
+    // A reader that goes away ends the data, not the program: the sink reports it. Stderr has nobody to tell.
+    host.stdout.on('error', () => undefined);
+    host.stderr.on('error', () => undefined);
+  }
+
+  /** A person is there to read a moving status line. */
+  get isInteractive(): boolean {
+    const { stderr, env } = this.#host;
+    return stderr.isTTY === true && env['TERM'] !== 'dumb' && (env['CI'] ?? '') === '';
+  }
+
+  /** Standard output is a terminal, so data would scroll past a person. */
+  get showsData(): boolean {
+    return this.#host.stdout.isTTY === true;
+  }
+
+  /** Data, to standard output as it is. */
+  data(text: string): void {
+    this.#host.stdout.write(text);
+  }
+
+  /** A line about the data, to standard error; control characters are made visible. */
+  line(text: string): void {
+    this.#status?.pause();
+    this.#host.stderr.write(`${text.split('\n').map(visible).join('\n')}\n`);
+    this.#status?.resume();
+  }
+
+  /** What is going on right now: one line that replaces itself, only where somebody watches. */
+  async status(text: string): Promise<void> {
+    if (!this.isInteractive) return;
+    this.#status ??= await createStatus(this.#host);
+    this.#status.show(visible(text));
+  }
+
+  clearStatus(): void {
+    this.#status?.stop();
+    this.#status = undefined;
+  }
+
+  /** The last error of a command. */
+  failure(error: unknown, { json, debug }: { json: boolean; debug: boolean }): void {
+    this.clearStatus();
+    if (isQuiet(error)) return;
+    this.line(json ? failureJson(error) : failureText(error, { debug }));
+  }
+
+  close(): Promise<void> {
+    this.clearStatus();
+    return Promise.resolve();
+  }
+}
+
+/** `… | head` is how people look at the first lines: no error to them. */
+function isQuiet(error: unknown): boolean {
+  return error instanceof LoraExportError && error.code === 'E_CONSUMER_CLOSED';
+}
+
+interface Status {
+  show(text: string): void;
+  pause(): void;
+  resume(): void;
+  stop(): void;
+}
+
+async function createStatus({ stderr, env }: Host): Promise<Status> {
+  const { default: ora } = await import('ora');
+  const color = (env['NO_COLOR'] ?? '') === '' ? ('cyan' as const) : false;
+  const spinner = ora({ stream: stderr as NodeJS.WriteStream, color, discardStdin: false, hideCursor: false });
+  return {
+    show(text) {
+      spinner.text = text;
+      if (!spinner.isSpinning) spinner.start();
+    },
+    pause: () => void spinner.clear(),
+    resume: () => void spinner.render(),
+    stop: () => void spinner.stop(),
+  };
+}

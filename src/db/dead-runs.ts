@@ -1,0 +1,72 @@
+import type { Connection } from './connect.js';
+
+/** A run whose owner has not been heard of for longer than the heartbeat limit. */
+export interface DeadRun {
+  readonly exportId: string;
+  readonly phase: string;
+  readonly workerHost: string | null;
+  /** As stored by the run: see `OutputRecord`. */
+  readonly output: unknown;
+  readonly size: number | null;
+  readonly sha256: string | null;
+}
+
+/** How a dead run is closed. */
+export type Verdict =
+  | { readonly status: 'completed'; readonly url: string }
+  | { readonly status: 'failed'; readonly message: string };
+
+/**
+ * Takes one dead run that no other process is looking at, asks for a verdict, and closes it, all in one transaction:
+ * whoever dies in between leaves the row as it was. A verdict of null leaves it to somebody else.
+ *
+ * @param after only runs with a greater export id, so that a run left alone is not met again
+ * @returns the run, or null when there is none left
+ */
+export async function closeDeadRun(
+  connection: Connection,
+  auditSchema: string,
+  { limitSeconds, after }: { limitSeconds: number; after: string | null },
+  judge: (run: DeadRun) => Promise<Verdict | null>,
+): Promise<DeadRun | null> {
+  const { sql, ask } = connection;
+  await ask(() => sql`begin`);
+  try {
+    const [run] = await ask(
+      () => sql<DeadRun[]>`
+        select r.export_id as "exportId", r.phase, r.worker_host as "workerHost", r.output,
+          l.file_size::double precision as size, r.sha256
+        from ${sql(auditSchema)}.export_runs r
+        join ${sql(auditSchema)}.export_logs l using (export_id)
+        where l.status = 'processing' and r.heartbeat_at < now() - ${limitSeconds} * interval '1 second'
+          and (${after}::uuid is null or r.export_id > ${after}::uuid)
+        order by r.export_id
+        limit 1
+        for update skip locked`,
+    );
+    const verdict = run === undefined ? null : await judge(run);
+    if (run !== undefined && verdict !== null) {
+      // The conditions are repeated: should the session have been lost meanwhile, so was the lock.
+      await ask(
+        () => sql`
+          with run as (
+            update ${sql(auditSchema)}.export_runs set phase = 'done', updated_at = now()
+            where export_id = ${run.exportId} and heartbeat_at < now() - ${limitSeconds} * interval '1 second'
+            returning export_id
+          )
+          update ${sql(auditSchema)}.export_logs l
+          set status = ${verdict.status}, updated_at = now(),
+            file_url = ${verdict.status === 'completed' ? verdict.url : null},
+            error_message = ${verdict.status === 'failed' ? verdict.message : null},
+            expires_at = case when ${verdict.status === 'completed'} then
+              now() + (l.config #>> '{output,retentionHours}')::double precision * interval '1 hour' end
+          from run where l.export_id = run.export_id and l.status = 'processing'`,
+      );
+    }
+    await ask(() => sql`commit`);
+    return run ?? null;
+  } catch (error) {
+    if (connection.lost === null) await ask(() => sql`rollback`).catch(() => undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,310 @@
+import { randomUUID } from 'node:crypto';
+import type { Writable } from 'node:stream';
+import { AuditTrail } from './audit-trail.js';
+import { ByteWriter } from './bytes/byte-writer.js';
+import { inspect } from './checks.js';
+import type { ConversationField } from './conversation.js';
+import { requireAuditTables } from './db/audit-problems.js';
+import { connect } from './db/connect.js';
+import { countConversations, readConversations } from './db/conversations.js';
+import { identify } from './db/identity.js';
+import { withSnapshot, type Snapshot } from './db/snapshot.js';
+import { inspectSource, type Source } from './db/source.js';
+import type { DatabaseTarget } from './db/target.js';
+import { LoraExportError } from './errors.js';
+import { formats } from './formats/index.js';
+import { fileName } from './naming.js';
+import { recoverDeadRuns, type Recovery } from './recovery.js';
+import { parseRequest, type ExportRequest, type ExportRequestInput } from './request.js';
+import { withRetries } from './retry.js';
+import { runConfig } from './run-config.js';
+import { requireIds } from './selected-ids.js';
+import { gzipped } from './sinks/gzip.js';
+import { prepareDestination } from './sinks/index.js';
+import type { Destination, Sink } from './sinks/sink.js';
+import { Tally, type Counts, type ReportLine } from './tally.js';
+import { abortable } from './abortable.js';
+
+/** The encoder's bytes go to the sink whenever this many have gathered. */
+const FLUSH_BYTES = 1024 * 1024;
+
+/** What happens during a run. */
+export type ExportEvent =
+  /** The audit row is committed; content is read next. */
+  | { readonly kind: 'started'; readonly exportId: string; readonly matched: number; readonly rowSecurity: boolean }
+  /** After each batch, in conversations and bytes before compression. */
+  | { readonly kind: 'progress'; readonly read: number; readonly total: number; readonly bytes: number }
+  | { readonly kind: 'phase'; readonly phase: 'counting' | 'writing' | 'sealed' | 'publishing' | 'published' | 'completed' }
+  | { readonly kind: 'retry'; readonly attempt: number; readonly pauseMs: number; readonly reason: string }
+  /** Runs of dead processes were closed on the way. */
+  | { readonly kind: 'recovered'; readonly recovery: Recovery }
+  | { readonly kind: 'notice'; readonly text: string };
+
+/** Everything an export needs from the outside world. */
+export interface ExportContext {
+  readonly database: DatabaseTarget;
+  /** Name of this machine: it tells later from where the remains of a dead run can be seen. */
+  readonly host: string;
+  /** Where a request with output `stream` goes. It is neither ended nor destroyed. */
+  readonly stream?: Writable | undefined;
+  /** Aborting ends the run cleanly: no file, the row `failed`. Its reason is thrown. */
+  readonly signal?: AbortSignal | undefined;
+  readonly onEvent?: ((event: ExportEvent) => void) | undefined;
+  /** Told of every conversation that was skipped or written with a warning. */
+  readonly onReport?: ((line: ReportLine) => void) | undefined;
+}
+
+/** A finished export. */
+export interface ExportResult {
+  readonly exportId: string;
+  readonly userId: string;
+  readonly format: ExportRequest['format'];
+  readonly scope: ExportRequest['scope'];
+  readonly counts: Counts;
+  /** Bytes of the output as stored (compressed, if it is). */
+  readonly size: number;
+  /** SHA-256 of those bytes, lower-case hexadecimal. */
+  readonly sha256: string;
+  /** An absolute path, or `standard output`. */
+  readonly location: string;
+  readonly url: string | null;
+  /** ISO 8601 in UTC; null for output that never expires. */
+  readonly expiresAt: string | null;
+  readonly durationMs: number;
+  /** When the snapshot was taken, by the server's clock, ISO 8601 in UTC. */
+  readonly takenAt: string;
+}
+
+/**
+ * Exports conversations: one snapshot, checked, encoded, published whole, and recorded in `export_logs`.
+ *
+ * The order of things is the promise. The audit row is committed before content is read. Nothing is visible before the
+ * snapshot's COMMIT has proved that every batch arrived and the counts agree. The row says `completed` only when the
+ * bytes are durably where it says they are; every other ending leaves no file and the row `failed`, and after a crash
+ * {@link recoverDeadRuns} makes that so.
+ *
+ * @throws LoraExportError whose code says what went wrong; the signal's reason when aborted
+ * @example
+ * const result = await exportConversations(
+ *   { format: 'jsonl', scope: 'approved', output: { kind: 'stream' } },
+ *   { database: parseDatabaseUrl(url, 'DATABASE_URL'), stream: response, host: hostname() },
+ * );
+ */
+export async function exportConversations(input: ExportRequestInput, context: ExportContext): Promise<ExportResult> {
+  const request = parseRequest(input);
+  const exportId = randomUUID();
+  const { force } = request;
+  const destination = await prepareDestination(request.output, { exportId, force, stream: context.stream });
+  const run = await openRun(request, context, destination, exportId);
+  const signal = AbortSignal.any([run.trail.taken, ...(context.signal ? [context.signal] : [])]);
+  try {
+    return await withRetries(
+      {
+        attempts: destination.restartable ? 3 : 1,
+        firstPauseMs: 1_000,
+        signal,
+        onRetry: (error, next) => context.onEvent?.({ kind: 'retry', ...next, reason: error.message }),
+      },
+      () => attempt(run, signal),
+    );
+  } catch (error) {
+    await run.trail.fail(error);
+    if (error instanceof LoraExportError) error.exportId = exportId;
+    throw error;
+  } finally {
+    await run.trail.close();
+  }
+}
+
+/** What the attempts of one export share. */
+interface Run {
+  readonly request: ExportRequest;
+  readonly context: ExportContext;
+  readonly destination: Destination;
+  readonly exportId: string;
+  readonly userId: string;
+  readonly trail: AuditTrail;
+}
+
+/** Checks the audit log, settles who exports, and closes what dead processes left behind. */
+async function openRun(
+  request: ExportRequest,
+  context: ExportContext,
+  destination: Destination,
+  exportId: string,
+): Promise<Run> {
+  const { database, host, signal } = context;
+  const { auditSchema, format } = request;
+  const onNotice = (text: string): void => context.onEvent?.({ kind: 'notice', text });
+  const connection = await connect(database, { purpose: 'audit', onNotice });
+  try {
+    signal?.throwIfAborted();
+    await requireAuditTables(connection, auditSchema);
+    const identity = await identify(connection, request.userId);
+    context.onEvent?.({ kind: 'recovered', recovery: await recoverDeadRuns(connection, auditSchema, host) });
+    const trail = new AuditTrail({
+      connection,
+      auditSchema,
+      exportId,
+      userId: identity.userId,
+      format,
+      config: runConfig(request, database, identity),
+      output: destination.record,
+      host,
+      onNotice,
+    });
+    return { request, context, destination, exportId, userId: identity.userId, trail };
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+}
+
+/** From a fresh snapshot to the completed row. */
+async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
+  const { request, context, destination, exportId, trail } = run;
+  const phase = (name: (ExportEvent & { kind: 'phase' })['phase']): void => context.onEvent?.({ kind: 'phase', phase: name });
+  const reader = await connect(context.database, { purpose: 'snapshot', singleSession: true, connectAttempts: 1, signal });
+  const sinks: Sink[] = [];
+  try {
+    phase('counting');
+    const { tally, takenAt } = await withSnapshot(reader, async (snapshot) => {
+      const source = await inspectSource(reader, request.schema);
+      await requireIds(snapshot, source, request, (text) => context.onEvent?.({ kind: 'notice', text }));
+      const tally = new Tally(await countConversations(snapshot, source, request));
+      await trail.start(tally.matched);
+      const { rowSecurity } = source;
+      context.onEvent?.({ kind: 'started', exportId, matched: tally.matched, rowSecurity });
+      refuseNothing(tally, request);
+      const file = await destination.open();
+      const sink = request.gzip ? gzipped(file) : file;
+      sinks.push(sink);
+      phase('writing');
+      await writeConversations(run, { snapshot, source, tally, sink, signal });
+      return { tally, takenAt: snapshot.takenAt };
+    });
+    // COMMIT was confirmed: every batch had arrived. Only now may anything become visible.
+    const [sink] = sinks as [Sink];
+    const counts = tally.close();
+    refuseFlawed(counts, request);
+    const sealed = await sink.seal();
+    phase('sealed');
+    signal.throwIfAborted();
+    const name = fileName({
+      tier: tally.tier ?? null,
+      takenAt,
+      count: counts.written,
+      extension: formats[request.format].extension,
+      gzip: request.gzip,
+    });
+    const isManaged = request.output.kind === 'managed';
+    await trail.publishing({
+      ...sealed,
+      ...counts,
+      name: destination.record.name ?? name,
+      storageKey: isManaged ? `${exportId}/${name}` : null,
+    });
+    phase('publishing');
+    const published = await sink.publish(name);
+    trail.published();
+    phase('published');
+    const { matched, written, skipped, turns } = counts;
+    const end = await trail
+      .complete({
+        url: published.url,
+        retentionHours: isManaged ? request.retentionHours : null,
+        result: { matched, exported: written, skipped, turns, ...sealed, taken_at: takenAt },
+      })
+      .catch(async (error: unknown) => {
+        throw await unrecorded(error, exportId, sink, published.location);
+      });
+    phase('completed');
+    const { format, scope } = request;
+    return { exportId, userId: run.userId, format, scope, counts, ...sealed, ...published, ...end, takenAt };
+  } catch (error) {
+    await Promise.all(sinks.map((sink) => sink.abort()));
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    await reader.close();
+  }
+}
+
+interface Reading {
+  readonly snapshot: Snapshot;
+  readonly source: Source;
+  readonly tally: Tally;
+  readonly sink: Sink;
+  readonly signal: AbortSignal;
+}
+
+/** Batch by batch: read, check, encode, write. Memory holds two batches and one flush, whatever the size of the export. */
+async function writeConversations({ request, context, trail }: Run, reading: Reading): Promise<void> {
+  const { snapshot, source, tally, sink, signal } = reading;
+  const encoder = formats[request.format].encoder(request.content);
+  const fields = fieldsOf(request);
+  const out = new ByteWriter(2 * FLUSH_BYTES);
+  let bytes = 0;
+  const flush = async (): Promise<void> => {
+    bytes += out.length;
+    await abortable(sink.write(out.view()), signal);
+    out.clear();
+  };
+
+  encoder.begin(out);
+  for await (const batch of readConversations(snapshot, source, request, { fields, batchSize: request.batchSize })) {
+    for (const conversation of batch) {
+      if (!tally.admit(conversation, inspect(conversation), context.onReport)) continue;
+      encoder.conversation(conversation, out);
+      if (out.length >= FLUSH_BYTES) await flush();
+    }
+    signal.throwIfAborted();
+    trail.note(tally);
+    context.onEvent?.({ kind: 'progress', read: tally.read, total: tally.matched, bytes: bytes + out.length });
+  }
+  encoder.end(out);
+  if (out.length > 0) await flush();
+}
+
+/** What the format shows, and the tier, which may become part of the file's name. */
+export function fieldsOf({ format, content }: ExportRequest): ConversationField[] {
+  return [...new Set([...formats[format].fields(content), 'tier' as const])];
+}
+
+function refuseNothing({ matched }: Tally, { allowEmpty }: ExportRequest): void {
+  if (matched > 0 || allowEmpty) return;
+  throw new LoraExportError('E_EMPTY', 'No conversations matched.', {
+    hint: 'Check the scope and the filters (`--dry-run` counts without exporting), or pass --allow-empty.',
+  });
+}
+
+function refuseFlawed(counts: Counts, { allowEmpty, strict }: ExportRequest): void {
+  const rules = Object.keys({ ...counts.skips, ...counts.warnings });
+  if (strict && rules.length > 0) {
+    throw new LoraExportError('E_DATA', `Strict mode: ${describeFlaws(counts)}. Nothing was published.`, {
+      hint: 'See them all with --report FILE, or leave --strict out to skip them.',
+    });
+  }
+  if (counts.written === 0 && counts.matched > 0 && !allowEmpty) {
+    throw new LoraExportError('E_EMPTY', `All ${counts.matched} conversations that matched were skipped: ${describeFlaws(counts)}.`, {
+      hint: 'See why with --report FILE.',
+    });
+  }
+}
+
+function describeFlaws({ skips, warnings }: Counts): string {
+  return Object.entries({ ...skips, ...warnings })
+    .map(([rule, { count, ids }]) => `${rule} in ${count} (${ids.slice(0, 3).join(', ')}${count > 3 ? ', …' : ''})`)
+    .join('; ');
+}
+
+/** The file is published, but the log does not say so. */
+async function unrecorded(error: unknown, exportId: string, sink: Sink, location: string): Promise<LoraExportError> {
+  const isTaken = error instanceof LoraExportError && error.code === 'E_AUDIT';
+  if (isTaken && (await sink.retract())) return error;
+  return new LoraExportError('E_AUDIT', `The export ${exportId} is complete at ${location}, but the audit log could not be told.`, {
+    hint: isTaken
+      ? 'Its row was closed or removed by another process; the file is whole.'
+      : 'The next command that writes checks the file and completes the row.',
+    cause: error,
+  });
+}
