@@ -92,7 +92,9 @@ export class AuditTrail {
 
   /** Records the intent to publish, so that a crash from here on can be finished by somebody else. */
   async publishing(file: ReadyFile): Promise<void> {
-    await this.#insist(LAST_WORD_MS, (connection) => markPublishing(connection, this.#options.auditSchema, this.#owner, file));
+    await this.#insist(LAST_WORD_MS, (connection) =>
+      markPublishing(connection, this.#options.auditSchema, this.#owner, file),
+    );
     this.#state = 'publishing';
   }
 
@@ -158,7 +160,8 @@ export class AuditTrail {
       try {
         return await statement(this.#connection);
       } catch (error) {
-        if (!(error instanceof LoraExportError && error.retryable) || performance.now() >= deadline) throw error;
+        if (!(error instanceof LoraExportError && error.retryable) || performance.now() >= deadline)
+          throw error;
         await sleep(500);
       }
     }
@@ -166,9 +169,14 @@ export class AuditTrail {
 }
 
 function refusedByLog(error: unknown): unknown {
-  if (!(error instanceof LoraExportError) || error.code === 'E_DB_UNREACHABLE' || error.code === 'E_STALLED') return error;
-  return new LoraExportError('E_AUDIT', `The audit log refused this export, so nothing was read: ${error.message}`, {
-    hint: error.hint ?? 'Check with `lora-export init --verify`.',
-    cause: error,
-  });
+  if (!(error instanceof LoraExportError) || error.code === 'E_DB_UNREACHABLE' || error.code === 'E_STALLED')
+    return error;
+  return new LoraExportError(
+    'E_AUDIT',
+    `The audit log refused this export, so nothing was read: ${error.message}`,
+    {
+      hint: error.hint ?? 'Check with `lora-export init --verify`.',
+      cause: error,
+    },
+  );
 }

@@ -21,7 +21,10 @@ export const RULES = {
   'blank-content': { action: 'skip', means: 'has a turn that is empty or only white space' },
   'starts-with-assistant': { action: 'skip', means: 'starts with the assistant' },
   'late-system': { action: 'skip', means: 'has a system turn after the conversation began' },
-  'duplicate-turn-number': { action: 'skip', means: 'has two turns with the same number: their order is unknown' },
+  'duplicate-turn-number': {
+    action: 'skip',
+    means: 'has two turns with the same number: their order is unknown',
+  },
   'ends-with-user': { action: 'warn', means: 'ends with a user turn' },
   'equal-neighbours': { action: 'warn', means: 'has two turns of the same role in a row' },
   'turn-number-gap': { action: 'warn', means: 'has a gap in its turn numbers' },
@@ -30,7 +33,10 @@ export const RULES = {
     means: 'has an assistant turn that ends in a backslash or an opening quote, so probably was cut off',
   },
   'lone-surrogate': { action: 'warn', means: 'has half a surrogate pair in its JSON, written as U+FFFD' },
-  'not-a-number': { action: 'warn', means: 'has a quality score that is not a finite number, written as null' },
+  'not-a-number': {
+    action: 'warn',
+    means: 'has a quality score that is not a finite number, written as null',
+  },
   'not-a-date': { action: 'warn', means: 'has a time that ISO 8601 cannot express, written as null' },
 } as const satisfies Record<string, { action: 'skip' | 'warn'; means: string }>;
 
@@ -79,7 +85,8 @@ export function inspect(conversation: Conversation): Finding[] {
 function* inspectMetadata(conversation: Conversation): Generator<Finding> {
   const { qualityScore, parameters, reviewHistory, createdAt, updatedAt } = conversation;
   if (qualityScore !== null && !isJsonNumber(qualityScore)) yield { rule: 'not-a-number' };
-  if ([createdAt, updatedAt].some((instant) => instant !== null && !isIsoInstant(instant))) yield { rule: 'not-a-date' };
+  if ([createdAt, updatedAt].some((instant) => instant !== null && !isIsoInstant(instant)))
+    yield { rule: 'not-a-date' };
   if ([parameters, reviewHistory].some((json) => json !== null && hasLoneSurrogate(json))) {
     yield { rule: 'lone-surrogate' };
   }

@@ -31,10 +31,18 @@ const FLUSH_BYTES = 1024 * 1024;
 /** What happens during a run. */
 export type ExportEvent =
   /** The audit row is committed; content is read next. */
-  | { readonly kind: 'started'; readonly exportId: string; readonly matched: number; readonly rowSecurity: boolean }
+  | {
+      readonly kind: 'started';
+      readonly exportId: string;
+      readonly matched: number;
+      readonly rowSecurity: boolean;
+    }
   /** After each batch, in conversations and bytes before compression. */
   | { readonly kind: 'progress'; readonly read: number; readonly total: number; readonly bytes: number }
-  | { readonly kind: 'phase'; readonly phase: 'counting' | 'writing' | 'sealed' | 'publishing' | 'published' | 'completed' }
+  | {
+      readonly kind: 'phase';
+      readonly phase: 'counting' | 'writing' | 'sealed' | 'publishing' | 'published' | 'completed';
+    }
   | { readonly kind: 'retry'; readonly attempt: number; readonly pauseMs: number; readonly reason: string }
   /** Runs of dead processes were closed on the way. */
   | { readonly kind: 'recovered'; readonly recovery: Recovery }
@@ -90,7 +98,10 @@ export interface ExportResult {
  *   { database: parseDatabaseUrl(url, 'DATABASE_URL'), stream: response, host: hostname() },
  * );
  */
-export async function exportConversations(input: ExportRequestInput, context: ExportContext): Promise<ExportResult> {
+export async function exportConversations(
+  input: ExportRequestInput,
+  context: ExportContext,
+): Promise<ExportResult> {
   const request = parseRequest(input);
   const exportId = randomUUID();
   const { force } = request;
@@ -163,8 +174,14 @@ async function openRun(
 /** From a fresh snapshot to the completed row. */
 async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
   const { request, context, destination, exportId, trail } = run;
-  const phase = (name: (ExportEvent & { kind: 'phase' })['phase']): void => context.onEvent?.({ kind: 'phase', phase: name });
-  const reader = await connect(context.database, { purpose: 'snapshot', singleSession: true, connectAttempts: 1, signal });
+  const phase = (name: (ExportEvent & { kind: 'phase' })['phase']): void =>
+    context.onEvent?.({ kind: 'phase', phase: name });
+  const reader = await connect(context.database, {
+    purpose: 'snapshot',
+    singleSession: true,
+    connectAttempts: 1,
+    signal,
+  });
   const sinks: Sink[] = [];
   try {
     phase('counting');
@@ -251,7 +268,10 @@ async function writeConversations({ request, context, trail }: Run, reading: Rea
   };
 
   encoder.begin(out);
-  for await (const batch of readConversations(snapshot, source, request, { fields, batchSize: request.batchSize })) {
+  for await (const batch of readConversations(snapshot, source, request, {
+    fields,
+    batchSize: request.batchSize,
+  })) {
     for (const conversation of batch) {
       if (!tally.admit(conversation, inspect(conversation), context.onReport)) continue;
       encoder.conversation(conversation, out);
@@ -259,7 +279,12 @@ async function writeConversations({ request, context, trail }: Run, reading: Rea
     }
     signal.throwIfAborted();
     trail.note(tally);
-    context.onEvent?.({ kind: 'progress', read: tally.read, total: tally.matched, bytes: bytes + out.length });
+    context.onEvent?.({
+      kind: 'progress',
+      read: tally.read,
+      total: tally.matched,
+      bytes: bytes + out.length,
+    });
   }
   encoder.end(out);
   if (out.length > 0) await flush();
@@ -285,26 +310,42 @@ function refuseFlawed(counts: Counts, { allowEmpty, strict }: ExportRequest): vo
     });
   }
   if (counts.written === 0 && counts.matched > 0 && !allowEmpty) {
-    throw new LoraExportError('E_EMPTY', `All ${counts.matched} conversations that matched were skipped: ${describeFlaws(counts)}.`, {
-      hint: 'See why with --report FILE.',
-    });
+    throw new LoraExportError(
+      'E_EMPTY',
+      `All ${counts.matched} conversations that matched were skipped: ${describeFlaws(counts)}.`,
+      {
+        hint: 'See why with --report FILE.',
+      },
+    );
   }
 }
 
 function describeFlaws({ skips, warnings }: Counts): string {
   return Object.entries({ ...skips, ...warnings })
-    .map(([rule, { count, ids }]) => `${rule} in ${count} (${ids.slice(0, 3).join(', ')}${count > 3 ? ', …' : ''})`)
+    .map(
+      ([rule, { count, ids }]) =>
+        `${rule} in ${count} (${ids.slice(0, 3).join(', ')}${count > 3 ? ', …' : ''})`,
+    )
     .join('; ');
 }
 
 /** The file is published, but the log does not say so. */
-async function unrecorded(error: unknown, exportId: string, sink: Sink, location: string): Promise<LoraExportError> {
+async function unrecorded(
+  error: unknown,
+  exportId: string,
+  sink: Sink,
+  location: string,
+): Promise<LoraExportError> {
   const isTaken = error instanceof LoraExportError && error.code === 'E_AUDIT';
   if (isTaken && (await sink.retract())) return error;
-  return new LoraExportError('E_AUDIT', `The export ${exportId} is complete at ${location}, but the audit log could not be told.`, {
-    hint: isTaken
-      ? 'Its row was closed or removed by another process; the file is whole.'
-      : 'The next command that writes checks the file and completes the row.',
-    cause: error,
-  });
+  return new LoraExportError(
+    'E_AUDIT',
+    `The export ${exportId} is complete at ${location}, but the audit log could not be told.`,
+    {
+      hint: isTaken
+        ? 'Its row was closed or removed by another process; the file is whole.'
+        : 'The next command that writes checks the file and completes the row.',
+      cause: error,
+    },
+  );
 }

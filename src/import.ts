@@ -4,7 +4,7 @@ import {
   type ImportTables,
   describeImportTables,
   findConversations,
-  lockImports,
+  prepareImport,
 } from './db/write-conversations.js';
 import { explainRefusal, isRefusal } from './import/explain-refusal.js';
 import { contentKey, isUuid, nameUuid } from './import/identity.js';
@@ -106,7 +106,7 @@ async function loadInput(
   onProgress: ImportOptions['onProgress'],
 ): Promise<ImportResult> {
   const tables = await describeImportTables(tx, request.schema);
-  await lockImports(tx, request.schema, stop);
+  await prepareImport(tx, request.schema, stop);
   const loader = batchLoader(tx, input.name, tables, {
     status: request.status ?? 'pending_review',
     createdBy: request.createdBy ?? null,
@@ -168,6 +168,7 @@ function batchLoader(
       if (earlier === undefined) {
         keyed.set(key, line);
         if (given === undefined) notes.add('conversation_id missing: made from the text of the line');
+        else if (!line.fields.conversation_id) notes.add('conversation_id missing: the id used');
       } else if (given === undefined) {
         notes.add('identical line already in the file: skipped');
       } else {

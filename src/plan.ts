@@ -57,7 +57,11 @@ export async function planExport(input: ExportRequestInput, context: ExportConte
   }
 }
 
-async function locate({ output, force }: ExportRequest, { stream }: ExportContext, name: string): Promise<string> {
+async function locate(
+  { output, force }: ExportRequest,
+  { stream }: ExportContext,
+  name: string,
+): Promise<string> {
   switch (output.kind) {
     case 'stream':
       return 'standard output';

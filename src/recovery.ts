@@ -28,7 +28,11 @@ export interface Recovery {
  * Makes the log true after crashes: every run without a live owner is finished or failed. Each command that writes
  * calls this first, so no service has to.
  */
-export async function recoverDeadRuns(connection: Connection, auditSchema: string, host: string): Promise<Recovery> {
+export async function recoverDeadRuns(
+  connection: Connection,
+  auditSchema: string,
+  host: string,
+): Promise<Recovery> {
   const recovery: Recovery = { completed: [], failed: [], left: [] };
   let after: string | null = null;
   for (;;) {
@@ -54,12 +58,16 @@ async function judge(run: DeadRun, host: string): Promise<Verdict | null> {
   if (run.phase === 'publishing' && record?.kind === 'file') {
     if (!isHere) return null;
     const { size, sha256 } = run;
-    const url = size === null || sha256 === null ? null : await findPublished(record, run.exportId, { size, sha256 });
+    const url =
+      size === null || sha256 === null ? null : await findPublished(record, run.exportId, { size, sha256 });
     if (url !== null) {
       await removePartial(record, run.exportId);
       return { status: 'completed', url };
     }
   }
   if (record !== null && isHere) await removePartial(record, run.exportId);
-  return { status: 'failed', message: `the process on ${run.workerHost ?? 'an unknown host'} stopped while ${run.phase}` };
+  return {
+    status: 'failed',
+    message: `the process on ${run.workerHost ?? 'an unknown host'} stopped while ${run.phase}`,
+  };
 }

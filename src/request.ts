@@ -12,7 +12,10 @@ export type SortKey = (typeof SORT_KEYS)[number];
 /** No user means more ids than this in one go; beyond it a filter is the right tool. */
 const MAX_IDS = 1_000_000;
 
-const text = z.string().min(1, 'must not be empty').refine((value) => !value.includes('\0'), 'must not hold a NUL character');
+const text = z
+  .string()
+  .min(1, 'must not be empty')
+  .refine((value) => !value.includes('\0'), 'must not hold a NUL character');
 const list = z.array(text).min(1, 'must name at least one value');
 const score = z.number().min(0, 'must be between 0 and 10').max(10, 'must be between 0 and 10');
 
@@ -41,14 +44,20 @@ export const filters = z
     parentId: text.optional(),
     createdBy: text.optional(),
   })
-  .refine(({ qualityScoreMin: min, qualityScoreMax: max }) => min === undefined || max === undefined || min <= max, {
-    path: ['qualityScoreMin'],
-    error: 'must not be greater than qualityScoreMax',
-  })
-  .refine(({ dateFrom: from, dateTo: to }) => from === undefined || to === undefined || startOf(from) <= endOf(to), {
-    path: ['dateFrom'],
-    error: 'must not be after dateTo',
-  });
+  .refine(
+    ({ qualityScoreMin: min, qualityScoreMax: max }) => min === undefined || max === undefined || min <= max,
+    {
+      path: ['qualityScoreMin'],
+      error: 'must not be greater than qualityScoreMax',
+    },
+  )
+  .refine(
+    ({ dateFrom: from, dateTo: to }) => from === undefined || to === undefined || startOf(from) <= endOf(to),
+    {
+      path: ['dateFrom'],
+      error: 'must not be after dateTo',
+    },
+  );
 export type Filters = z.infer<typeof filters>;
 
 const newerFilters = z.strictObject({
@@ -89,17 +98,28 @@ export const exportRequest = z
     format: z.enum(formatNames, { error: `must be one of ${formatNames.join(', ')}` }).default('jsonl'),
     scope: z.enum(SCOPES, { error: `must be one of ${SCOPES.join(', ')}` }).default('approved'),
     /** Primary or business keys, for scope `selected`. */
-    ids: z.array(text).min(1, 'must name at least one conversation').max(MAX_IDS, `must name at most ${MAX_IDS} conversations`).optional(),
+    ids: z
+      .array(text)
+      .min(1, 'must name at least one conversation')
+      .max(MAX_IDS, `must name at most ${MAX_IDS} conversations`)
+      .optional(),
     /** Export what was found although some ids match nothing. */
     ignoreMissing: z.boolean().default(false),
     filters: filters.default({}),
     /** Statuses to leave out on top of any scope. */
     excludeStatus: list.optional(),
     sort: z
-      .strictObject({ key: z.enum(SORT_KEYS, { error: `must be one of ${SORT_KEYS.join(', ')}` }), order: z.enum(['asc', 'desc']) })
+      .strictObject({
+        key: z.enum(SORT_KEYS, { error: `must be one of ${SORT_KEYS.join(', ')}` }),
+        order: z.enum(['asc', 'desc']),
+      })
       .default({ key: 'created_at', order: 'asc' }),
     /** At most so many conversations, in the order of `sort`. */
-    limit: z.int('must be a whole number').min(1, 'must be at least 1').max(2_147_483_647, 'must be at most 2147483647').optional(),
+    limit: z
+      .int('must be a whole number')
+      .min(1, 'must be at least 1')
+      .max(2_147_483_647, 'must be at most 2147483647')
+      .optional(),
     content: content.prefault({}),
     output: output.default({ kind: 'stream' }),
     gzip: z.boolean().default(false),
@@ -109,9 +129,17 @@ export const exportRequest = z
     strict: z.boolean().default(false),
     allowEmpty: z.boolean().default(false),
     /** Conversations per round trip at most; large conversations make smaller batches. */
-    batchSize: z.int('must be a whole number').min(1, 'must be at least 1').max(10_000, 'must be at most 10000').default(100),
+    batchSize: z
+      .int('must be a whole number')
+      .min(1, 'must be at least 1')
+      .max(10_000, 'must be at most 10000')
+      .default(100),
     /** Hours until a managed file expires. */
-    retentionHours: z.number().positive('must be greater than 0').max(24 * 3660, 'must be at most ten years').default(24),
+    retentionHours: z
+      .number()
+      .positive('must be greater than 0')
+      .max(24 * 3660, 'must be at most ten years')
+      .default(24),
     /** Schema of the two source tables. */
     schema: text.default('public'),
     /** Schema of `export_logs` and `export_runs`. */
@@ -120,11 +148,13 @@ export const exportRequest = z
     userId: z.guid('must be a UUID').optional(),
   })
   .superRefine((request, context) => {
-    const problem = (path: string, message: string): void => context.addIssue({ code: 'custom', path: [path], message });
+    const problem = (path: string, message: string): void =>
+      context.addIssue({ code: 'custom', path: [path], message });
     if (request.scope === 'selected' && request.ids === undefined) {
       problem('ids', 'scope selected needs the ids of the conversations');
     }
-    if (request.scope !== 'selected' && request.ids !== undefined) problem('ids', 'ids go with scope selected only');
+    if (request.scope !== 'selected' && request.ids !== undefined)
+      problem('ids', 'ids go with scope selected only');
     if (request.scope === 'filtered' && Object.keys(request.filters).length === 0) {
       problem('filters', 'scope filtered needs at least one filter; scope all exports everything');
     }
@@ -194,6 +224,8 @@ export function parseRequest(input: ExportRequestInput): ExportRequest {
 
 /** The problems that a schema found, as one error. */
 export function invalidRequest(error: z.ZodError, where = 'The request'): LoraExportError {
-  const problems = error.issues.map(({ path, message }) => (path.length === 0 ? message : `${path.join('.')}: ${message}`));
+  const problems = error.issues.map(({ path, message }) =>
+    path.length === 0 ? message : `${path.join('.')}: ${message}`,
+  );
   return new LoraExportError('E_USAGE', `${where} is not valid: ${problems.join('; ')}.`);
 }

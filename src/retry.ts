@@ -12,7 +12,10 @@ export interface RetryOptions {
 }
 
 /** Tries again after failures that may pass (`retryable`); anything else is thrown at once. */
-export async function withRetries<T>(options: RetryOptions, action: (attempt: number) => Promise<T>): Promise<T> {
+export async function withRetries<T>(
+  options: RetryOptions,
+  action: (attempt: number) => Promise<T>,
+): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await action(attempt);

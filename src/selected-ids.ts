@@ -19,7 +19,8 @@ export async function requireIds(
 ): Promise<void> {
   if (request.ids === undefined) return;
   const unique = new Set(request.ids);
-  if (unique.size < request.ids.length) onNotice(`${request.ids.length - unique.size} ids were given more than once.`);
+  if (unique.size < request.ids.length)
+    onNotice(`${request.ids.length - unique.size} ids were given more than once.`);
   const missing = await findMissingIds(snapshot, source, [...unique]);
   if (missing.length === 0) return;
   const listed = missing.slice(0, LISTED).join(', ');

@@ -57,7 +57,11 @@ export class Tally {
   }
 
   /** Counts a conversation with what was found in it, and says whether it is to be written. */
-  admit(conversation: Conversation, findings: readonly Finding[], report?: (line: ReportLine) => void): boolean {
+  admit(
+    conversation: Conversation,
+    findings: readonly Finding[],
+    report?: (line: ReportLine) => void,
+  ): boolean {
     const reject = findings.length === 0 ? undefined : weightiest(findings);
     for (const finding of reject === undefined ? onePerRule(findings) : [reject]) {
       const id = conversation.conversationId.toString();
@@ -90,7 +94,9 @@ export class Tally {
       throw new LoraExportError(
         'E_INCOMPLETE',
         `The database counted ${this.matched} conversations but delivered ${this.read}; nothing was published.`,
-        { hint: 'A policy or view that changes between two reads of one snapshot can do this. Run the export again; if it stays, check the row level security policies.' },
+        {
+          hint: 'A policy or view that changes between two reads of one snapshot can do this. Run the export again; if it stays, check the row level security policies.',
+        },
       );
     }
     const { matched, written, skipped, turns, skips, warnings } = this;

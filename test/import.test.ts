@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import postgres from 'postgres';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from 'vitest';
+import { z } from 'zod';
 import { LoraExportError } from '../src/errors.js';
 import { type ImportOptions, type ImportRequest, importConversations } from '../src/import.js';
 import { type TestDatabase, createDatabase } from './support/database.js';
@@ -13,10 +14,17 @@ import { type TestDatabase, createDatabase } from './support/database.js';
 let database: TestDatabase;
 let sql: postgres.Sql;
 
+function connect(): postgres.Sql {
+  const { socketDirectory, user } = inject('testServer');
+  return postgres({ host: socketDirectory, user, database: database.name, max: 1, onnotice: () => {} });
+}
+
 beforeAll(async () => {
   database = await createDatabase('ready');
-  const { socketDirectory, user } = inject('testServer');
-  sql = postgres({ host: socketDirectory, user, database: database.name, max: 1, onnotice: () => {} });
+  sql = connect();
+  // Some deployments have this rule, the shipped schema has not.
+  await sql`
+    alter table conversation_turns add constraint known_role check (role in ('user', 'assistant', 'system'))`;
 });
 
 afterAll(async () => {
@@ -194,6 +202,13 @@ describe('what goes in', () => {
     expect(await stored()).toMatchObject([{ status: 'draft', created_by: createdBy, category: [] }]);
   });
 
+  it('takes the id for a conversation_id that is missing', async () => {
+    const id = '6f0e5c8a-0000-4000-8000-000000000001';
+    const result = await load(jsonl({ id, ...plain }));
+    expect(result.notes).toMatchObject({ 'conversation_id missing: the id used': 1 });
+    expect(await stored()).toMatchObject([{ id, conversation_id: id }]);
+  });
+
   it('skips a plain line that is in the file twice and counts it', async () => {
     const result = await load(jsonl(plain, record('other'), plain));
     expect(result).toMatchObject({
@@ -361,17 +376,12 @@ describe('a second import', () => {
   });
 
   it('waits for another import of the same schema, and both end well', async () => {
-    const other = postgres({
-      ...database.sql.options,
-      host: inject('testServer').socketDirectory,
-      max: 1,
-      onnotice: () => {},
-    });
+    const other = connect();
     const input = { name: 'other.jsonl', open: () => Readable.from([Buffer.from(file)]) };
     const both = await Promise.all([load(file), importConversations(other, input, { schema: 'public' })]);
     await other.end();
-    expect(both.map((result) => result.inserted).toSorted()).toEqual([0, 3]);
-    expect(both.map((result) => result.unchanged).toSorted()).toEqual([0, 3]);
+    expect(new Set(both.map((result) => result.inserted))).toEqual(new Set([0, 3]));
+    expect(new Set(both.map((result) => result.unchanged))).toEqual(new Set([0, 3]));
   });
 });
 
@@ -560,7 +570,7 @@ describe('what is refused', () => {
     [
       'a role that the table forbids',
       '{"turns":[{"role":"user","content":""},{"role":"user","content":""},{"role":"tool","content":""}]}',
-      'turns[2].role breaks the rule',
+      'turns[2].role breaks the rule known_role of the table',
     ],
     [
       'a content that is null',
@@ -612,6 +622,19 @@ describe('what is refused', () => {
     expect(error.message).toBe('chat.jsonl, line 3: id is taken by another row already (conversations_pkey)');
   });
 
+  it('names the rule when no line is refused on its own', async () => {
+    await sql`create table templates (id uuid primary key)`;
+    await sql`alter table conversations add constraint template_only foreign key (parent_id) references templates (id)`;
+    try {
+      const error = await refusalOf(load(jsonl(record('a'), record('b', { parent_id: 'a' }))));
+      expect(error.message).toBe(
+        'chat.jsonl, line 1: this line or one of the 1 after it is refused by the database (template_only)',
+      );
+    } finally {
+      await sql`drop table templates cascade`;
+    }
+  });
+
   it('blames the default when the table refuses the status that the import fills in', async () => {
     const error = await refusalOf(load(jsonl(plain), { status: 'shiny' }));
     expect(error.message).toContain(
@@ -649,9 +672,9 @@ describe('what is refused', () => {
       messages.push((await refusalOf(load(file, { chunk: 1000 }))).message);
     }
     expect(messages).toEqual([
-      expect.stringContaining('chat.jsonl: the gzip data is cut short after line'),
+      'chat.jsonl: the gzip data is cut short, somewhere after line 1',
       expect.stringMatching(/chat.jsonl(: the gzip data is damaged|, line 1: )/),
-      'chat.jsonl: something that is not gzip follows the compressed data',
+      'chat.jsonl: the gzip data is damaged',
     ]);
     expect(await stored()).toEqual([]);
   });
@@ -736,7 +759,6 @@ describe('tables of another shape', () => {
       'status missing: pending_review used': 1,
       'tier missing: template used': 1,
       'emotion missing: an empty text used': 3,
-      'title missing: an empty text used': expect.anything(),
     });
     const rows = await stored('enums');
     expect(rows.find((row) => row['title'] === id(1))).toMatchObject({
@@ -780,7 +802,7 @@ describe('tables of another shape', () => {
     const result = await load(file, { schema: 'least' });
     expect(result).toMatchObject({ inserted: 3, turns: 6 });
     expect(result.notes).toMatchObject({
-      'conversation_id: the table has no such column': 2,
+      'conversation_id: the table has no such column': 1,
       'title: the table has no such column': 1,
     });
     expect(await load(file, { schema: 'least' })).toMatchObject({ inserted: 0, updated: 0, unchanged: 3 });
@@ -854,12 +876,7 @@ describe('an import that is stopped', () => {
     const stop = new AbortController();
     const reason = new Error('stopped');
     const holding = new PassThrough();
-    const other = postgres({
-      ...database.sql.options,
-      host: inject('testServer').socketDirectory,
-      max: 1,
-      onnotice: () => {},
-    });
+    const other = connect();
     const first = importConversations(other, { name: 'slow', open: () => holding }, { schema: 'public' });
     await expect
       .poll(async () => (await sql`select 1 from pg_locks where locktype = 'advisory' and granted`).length)
@@ -873,20 +890,15 @@ describe('an import that is stopped', () => {
   });
 
   it('ends in an error, not in silence, when the connection is lost while the input is read', async () => {
-    const other = postgres({
-      ...database.sql.options,
-      host: inject('testServer').socketDirectory,
-      max: 1,
-      onnotice: () => {},
-    });
+    const other = connect();
     const stream = new PassThrough();
     const loading = importConversations(other, { name: 'pipe', open: () => stream }, { schema: 'public' });
     const outcome = loading.then(
       () => 'done',
       (error: unknown) => error,
     );
-    const backend = sql`select pid from pg_locks where locktype = 'advisory' and granted`;
-    await expect.poll(async () => (await backend.execute()).length).toBe(1);
+    const backend = () => sql`select pid from pg_locks where locktype = 'advisory' and granted`;
+    await expect.poll(async () => (await backend()).length).toBe(1);
     await sql`select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted`;
     expect(await outcome).toBeInstanceOf(Error);
     expect(stream.destroyed).toBe(true);
@@ -902,13 +914,13 @@ describe('an import that is stopped', () => {
   });
 });
 
-interface DataLine {
-  conversation_id: string;
-  parent_id: string | null;
-  created_at: string;
-  parameters: object;
-  turns: { role: string; content: string }[];
-}
+const dataLine = z.object({
+  conversation_id: z.string(),
+  parent_id: z.string().nullable(),
+  created_at: z.string(),
+  parameters: z.record(z.string(), z.unknown()),
+  turns: z.array(z.object({ role: z.string(), content: z.string() })),
+});
 
 describe.each([
   ['conversations.ndjson.gz', 5000, 38_481, 2256],
@@ -916,7 +928,7 @@ describe.each([
 ])('the development data %s', (name, conversations, turnCount, children) => {
   const file = new URL(`../../shared/data/${name}`, import.meta.url);
   if (!existsSync(file))
-    console.warn(`SKIPPED: ${name} is not beside this repository, so its import is not tested`);
+    process.emitWarning(`SKIPPED: ${name} is not beside this repository, so its import is not tested`);
 
   it.skipIf(!existsSync(file))('comes back byte for byte, and again as unchanged', async () => {
     const bytes = await readFile(file);
@@ -931,7 +943,7 @@ describe.each([
       .toString('utf8')
       .split('\n')
       .filter((line) => line !== '');
-    const wanted = lines.map((line) => JSON.parse(line) as DataLine);
+    const wanted = lines.map((line) => dataLine.parse(JSON.parse(line)));
 
     const readTurns = await sql<{ key: string; role: string; content: string }[]>`
       select c.conversation_id as key, t.role, t.content from conversation_turns t join conversations c on c.id = t.conversation_id

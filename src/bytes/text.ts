@@ -27,7 +27,12 @@ export class Text {
 
   /** The text as a JavaScript string: decoded anew at each call. */
   toString(): string {
+    return this.part(this.start, this.end);
+  }
+
+  /** The characters between two offsets into `source`, neither of which may lie inside one. */
+  part(start: number, end: number): string {
     const { buffer, byteOffset } = this.source;
-    return Buffer.from(buffer, byteOffset + this.start, this.byteLength).toString('utf8');
+    return Buffer.from(buffer, byteOffset + start, end - start).toString('utf8');
   }
 }

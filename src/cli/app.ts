@@ -1,18 +1,22 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import type postgres from 'postgres';
+import { once, text, uuid } from './flags.js';
 import type { EmbeddedServer } from '../embedded/server.js';
 import type { DatabaseTarget } from '../db/target.js';
 import type { Host } from './host.js';
-import type { ConnectionFlags, Settings } from './settings.js';
+import type { ConnectionFlags, Setting, Settings } from './settings.js';
 import type { Terminal } from './terminal.js';
 
 /** A database to work on, and whether it is the embedded one. */
 export interface OpenDatabase {
   readonly target: DatabaseTarget;
   readonly isEmbedded: boolean;
-  readonly settings: Settings;
-  /** Where managed exports live. */
+}
+
+export interface AppSettings extends Settings {
+  /** Where the embedded database and, unless set otherwise, managed exports live. */
+  readonly stateDirectory: string;
   readonly exportDirectory: string;
 }
 
@@ -32,40 +36,65 @@ export class App {
   /** The flags that say which database and on whose behalf. */
   addConnectionFlags(command: Command): Command {
     return command
-      .option('--database-url <url>', 'database to use; default: LORA_EXPORT_DATABASE_URL, DATABASE_URL, the configuration file, the embedded database')
-      .option('--schema <name>', 'schema of conversations and conversation_turns; default: public')
-      .option('--audit-schema <name>', 'schema of export_logs and export_runs; default: public')
-      .option('--user <uuid>', 'whom the audit log names; default: LORA_EXPORT_USER_ID')
-      .option('--config <file>', 'configuration file; default: lora-export/config.json in the configuration directory')
-      .option('--env-file <file>', 'read environment variables from a file; those already set win')
+      .option(
+        '--database-url <url>',
+        'database to use; default: LORA_EXPORT_DATABASE_URL, DATABASE_URL, the configuration file, the embedded database',
+        once(text),
+      )
+      .option(
+        '--schema <name>',
+        'schema of conversations and conversation_turns; default: public',
+        once(text),
+      )
+      .option('--audit-schema <name>', 'schema of export_logs and export_runs; default: public', once(text))
+      .option('--user <uuid>', 'whom the audit log names; default: LORA_EXPORT_USER_ID', once(uuid))
+      .option(
+        '--config <file>',
+        'configuration file; default: lora-export/config.json in the configuration directory',
+        once(text),
+      )
+      .option(
+        '--env-file <file>',
+        'read environment variables from a file; those already set win',
+        once(text),
+      )
       .option('--debug', 'print causes and stack traces');
+  }
+
+  /**
+   * The settings below typed flags, and where managed exports live. Read before anything is started.
+   * @throws LoraExportError `E_USAGE` naming the file, variable or flag that is wrong
+   */
+  async readSettings(flags: ConnectionFlags): Promise<AppSettings> {
+    const { readSettings } = await import('./settings.js');
+    const { defaultStateDirectory } = await import('../embedded/default-state-directory.js');
+    const settings = readSettings(flags, this.host);
+    const stateDirectory = defaultStateDirectory(settings.env, this.host.uid ?? -1, this.host.platform);
+    return {
+      ...settings,
+      stateDirectory,
+      exportDirectory: settings.directory ?? join(stateDirectory, 'exports'),
+    };
   }
 
   /**
    * Runs `use` on the database that flags, environment and configuration name, in this order; without any, on the
    * embedded server, which is started when needed and stopped when nobody uses it any more.
    */
-  async withDatabase<T>(flags: ConnectionFlags, use: (database: OpenDatabase) => Promise<T>): Promise<T> {
-    const { readSettings } = await import('./settings.js');
-    const { defaultStateDirectory } = await import('../embedded/default-state-directory.js');
-    const settings = readSettings(flags, this.host);
-    const state = defaultStateDirectory(settings.env, this.host.uid ?? -1, this.host.platform);
-    const exportDirectory = settings.directory ?? join(state, 'exports');
+  async withDatabase<T>(settings: AppSettings, use: (database: OpenDatabase) => Promise<T>): Promise<T> {
     if (settings.databaseUrl !== null) {
-      const target = await this.#parseUrl(settings);
-      return use({ target, isEmbedded: false, settings, exportDirectory });
+      return use({ target: await this.#parseUrl(settings, settings.databaseUrl), isEmbedded: false });
     }
-    const server = await this.#startEmbedded(state, settings);
+    const server = await this.#startEmbedded(settings);
     try {
-      return await use({ target: await targetOf(server), isEmbedded: true, settings, exportDirectory });
+      return await use({ target: await targetOf(server), isEmbedded: true });
     } finally {
       await server.release();
     }
   }
 
-  async #parseUrl({ databaseUrl, env }: Settings): Promise<DatabaseTarget> {
+  async #parseUrl({ env }: AppSettings, { value, origin }: Setting<string>): Promise<DatabaseTarget> {
     const { parseDatabaseUrl } = await import('../db/target.js');
-    const { value, origin } = databaseUrl as { value: string; origin: string };
     const target = parseDatabaseUrl(value, origin, { ...env });
     if (origin === '--database-url' && target.password !== null && env['PGPASSWORD'] !== target.password) {
       this.terminal.line(
@@ -73,12 +102,14 @@ export class App {
       );
     }
     if (target.ignoredParameters.length > 0) {
-      this.terminal.line(`note: ${origin} has parameters without meaning here, ignored: ${target.ignoredParameters.join(', ')}.`);
+      this.terminal.line(
+        `note: ${origin} has parameters without meaning here, ignored: ${target.ignoredParameters.join(', ')}.`,
+      );
     }
     return target;
   }
 
-  async #startEmbedded(stateDirectory: string, { env }: Settings): Promise<EmbeddedServer> {
+  async #startEmbedded({ stateDirectory, env }: AppSettings): Promise<EmbeddedServer> {
     const { startEmbedded } = await import('../embedded/server.js');
     await this.terminal.status('Starting the embedded database');
     const server = await startEmbedded({
@@ -98,7 +129,10 @@ export class App {
 async function targetOf({ socketDirectory, port, user, database }: EmbeddedServer): Promise<DatabaseTarget> {
   const { parseDatabaseUrl } = await import('../db/target.js');
   const query = new URLSearchParams({ host: socketDirectory, port: String(port), user });
-  return { ...parseDatabaseUrl(`postgresql:///${database}?${query}`, 'the embedded database'), label: `embedded/${database}` };
+  return {
+    ...parseDatabaseUrl(`postgresql:///${database}?${query.toString()}`, 'the embedded database'),
+    label: `embedded/${database}`,
+  };
 }
 
 /** Runs `use` on one connection; what the driver throws is told in our words. */

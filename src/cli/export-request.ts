@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { LoraExportError } from '../errors.js';
 import { invalidRequest, parseFilters, type ExportRequestInput, type Filters } from '../request.js';
 import { z } from 'zod';
-import { readTextFile } from './flags.js';
+import { readTextFile } from './text-file.js';
 import type { ConnectionFlags, Settings } from './settings.js';
 
 /** `export`'s flags as commander hands them over; whatever was not typed is absent. */
@@ -64,7 +64,10 @@ export interface RequestSurroundings {
  * The request that a command line means. Absent flags stay absent: the defaults live in the request's schema.
  * @throws LoraExportError `E_USAGE`
  */
-export async function toRequest(flags: ExportFlags, around: RequestSurroundings): Promise<ExportRequestInput> {
+export async function toRequest(
+  flags: ExportFlags,
+  around: RequestSurroundings,
+): Promise<ExportRequestInput> {
   const { settings } = around;
   const ids = await readIds(flags, around);
   const filters = readFilters(flags, around.cwd);
@@ -105,7 +108,10 @@ export async function toRequest(flags: ExportFlags, around: RequestSurroundings)
 
 type Output = NonNullable<ExportRequestInput['output']>;
 
-function outputOf(path: string | undefined, { cwd, stdoutIsTerminal, exportDirectory }: RequestSurroundings): Output {
+function outputOf(
+  path: string | undefined,
+  { cwd, stdoutIsTerminal, exportDirectory }: RequestSurroundings,
+): Output {
   if (path === '-') return { kind: 'stream' };
   if (path === undefined) {
     return stdoutIsTerminal ? { kind: 'managed', directory: exportDirectory } : { kind: 'stream' };
@@ -117,11 +123,15 @@ function outputOf(path: string | undefined, { cwd, stdoutIsTerminal, exportDirec
     });
   }
   const absolute = resolve(cwd, path);
-  const isDirectory = path.endsWith('/') || lstatSync(absolute, { throwIfNoEntry: false })?.isDirectory() === true;
+  const isDirectory =
+    path.endsWith('/') || lstatSync(absolute, { throwIfNoEntry: false })?.isDirectory() === true;
   return { kind: isDirectory ? 'directory' : 'file', path: absolute };
 }
 
-async function readIds(flags: ExportFlags, { cwd, stdin }: RequestSurroundings): Promise<string[] | undefined> {
+async function readIds(
+  flags: ExportFlags,
+  { cwd, stdin }: RequestSurroundings,
+): Promise<string[] | undefined> {
   if (flags.idsFile === undefined) return flags.ids;
   const content =
     flags.idsFile === '-' ? await readAll(stdin) : readTextFile(resolve(cwd, flags.idsFile), '--ids-file');
@@ -131,7 +141,9 @@ async function readIds(flags: ExportFlags, { cwd, stdin }: RequestSurroundings):
     .map((line) => line.trim())
     .filter((line) => line !== '');
   if (lines.length === 0 && flags.ids === undefined) {
-    throw new LoraExportError('E_USAGE', `--ids-file ${flags.idsFile} holds no ids.`, { hint: 'Write one id per line.' });
+    throw new LoraExportError('E_USAGE', `--ids-file ${flags.idsFile} holds no ids.`, {
+      hint: 'Write one id per line.',
+    });
   }
   return [...(flags.ids ?? []), ...lines];
 }
@@ -160,7 +172,7 @@ function readFilters(flags: ExportFlags, cwd: string): Filters | undefined {
     createdBy: flags.createdBy,
   });
   const all = { ...fromFile, ...typed };
-  return Object.keys(all).length === 0 ? undefined : (all as Filters);
+  return Object.keys(all).length === 0 ? undefined : all;
 }
 
 function readFilterFile(path: string): Filters {
@@ -169,7 +181,9 @@ function readFilterFile(path: string): Filters {
     value = JSON.parse(readTextFile(path, '--filter-file'));
   } catch (error) {
     if (error instanceof LoraExportError) throw error;
-    throw new LoraExportError('E_USAGE', `${path} is not valid JSON: ${(error as Error).message}`, { cause: error });
+    throw new LoraExportError('E_USAGE', `${path} is not valid JSON: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
   try {
     return parseFilters(value);

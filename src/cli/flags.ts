@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { InvalidArgumentError, Option } from 'commander';
 import { LoraExportError } from '../errors.js';
 
@@ -22,7 +21,8 @@ export function text(value: string): string {
 /** `a,b` and repetition both add to a list. */
 export function list(value: string, previous: unknown): string[] {
   const values = value.split(',').map((item) => item.trim());
-  if (values.some((item) => item === '')) throw new InvalidArgumentError('Expected values separated by commas.');
+  if (values.some((item) => item === ''))
+    throw new InvalidArgumentError('Expected values separated by commas.');
   return [...((previous as string[] | undefined) ?? []), ...values];
 }
 
@@ -48,12 +48,40 @@ export function decimal(minimum: number, maximum: number): (value: string) => nu
   };
 }
 
+/** A day such as 2025-10-29, or a time with its zone; both must exist in the calendar. */
+export function moment(value: string): string {
+  const [, day, time] =
+    /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:\d{2}))?$/.exec(value) ?? [];
+  // Date would read 30 February as 2 March.
+  const exists =
+    day !== undefined && toIsoDay(Date.parse(day)) === day && !Number.isNaN(Date.parse(day + (time ?? '')));
+  if (!exists)
+    throw new InvalidArgumentError(
+      'Expected a date such as 2025-10-29, or a time with its zone such as 2025-10-29T10:00:00Z.',
+    );
+  return value;
+}
+
+function toIsoDay(milliseconds: number): string | null {
+  return Number.isNaN(milliseconds) ? null : new Date(milliseconds).toISOString().slice(0, 10);
+}
+
+/** A UUID in its usual form; versions and variants are not looked at, since databases hold all of them. */
+export function uuid(value: string): string {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)) {
+    throw new InvalidArgumentError('Expected a UUID such as 6f3c0b1e-5d1a-4c0f-9a51-b8f0a2b7c9d4.');
+  }
+  return value.toLowerCase();
+}
+
 /** One of the words of a registry, listed in the help and in the error. */
 export function choice(flags: string, description: string, choices: readonly string[]): Option {
   const option = new Option(flags, description).choices(choices);
   // `choices` sets the parser that also words the error; ours adds the refusal of a repetition.
   const parse = option.parseArg as Parser<string>;
-  return option.argParser((value: string, previous: unknown) => once((v) => parse(v, undefined))(value, previous));
+  return option.argParser((value: string, previous: unknown) =>
+    once((v) => parse(v, undefined))(value, previous),
+  );
 }
 
 /**
@@ -65,20 +93,7 @@ export function refuseContradictions(argv: readonly string[]): void {
   for (const word of words) {
     if (!word.startsWith('--no-')) continue;
     const opposite = `--${word.slice('--no-'.length)}`;
-    if (words.has(opposite)) throw new LoraExportError('E_USAGE', `${opposite} and ${word} contradict each other.`);
-  }
-}
-
-/**
- * A small text file that a flag names; a byte order mark at its start is not part of it.
- * @throws LoraExportError `E_USAGE` when it cannot be read
- */
-export function readTextFile(path: string, flag: string): string {
-  try {
-    return readFileSync(path, 'utf8').replace(/^\u{feff}/u, '');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a directory' : `the system reported ${code}`;
-    throw new LoraExportError('E_USAGE', `Cannot read ${path} (${flag}): ${why}.`, { cause: error });
+    if (words.has(opposite))
+      throw new LoraExportError('E_USAGE', `${opposite} and ${word} contradict each other.`);
   }
 }

@@ -16,11 +16,17 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   const terminal = new Terminal(host);
   const program = createProgram(host, terminal, argv);
   try {
-    await program.parseAsync(argv, { from: 'user' });
+    if (argv.length === 0) program.outputHelp();
+    else await program.parseAsync(argv, { from: 'user' });
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : new LoraExportError('E_USAGE', '').exitStatus;
-    const told = host.signal.aborted ? host.signal.reason : error;
+    // Help and version end this way too.
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    const told = host.signal.aborted
+      ? host.signal.reason
+      : error instanceof CommanderError
+        ? usageError(error)
+        : error;
     terminal.failure(told, { json: argv.includes('--json'), debug: argv.includes('--debug') });
     return exitStatusOf(told);
   } finally {
@@ -35,22 +41,26 @@ export function createProgram(host: Host, terminal: Terminal, argv: readonly str
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
-    .showHelpAfterError('(add --help for all options)')
     .configureHelp({ helpWidth: helpWidth(host), showGlobalOptions: false })
     .configureOutput({
       writeOut: (text) => terminal.data(text),
-      writeErr: (text) => terminal.line(text.trimEnd()),
+      // Errors are thrown as well, and told once, in `run`.
+      writeErr: () => undefined,
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })
     .exitOverride()
-    .enablePositionalOptions()
-    .action(() => {
-      program.outputHelp();
-    });
+    .enablePositionalOptions();
   const app = new App(host, terminal, argv);
   for (const register of commands) register(program, app);
   return program;
+}
+
+/** `error: unknown option '--formt'\n(Did you mean --format?)` in our form. */
+function usageError({ message }: CommanderError): LoraExportError {
+  const [what = '', ...suggestion] = message.replace(/^error: /, '').split('\n');
+  const hint = [...suggestion, 'See `lora-export help COMMAND`.'].join(' ');
+  return new LoraExportError('E_USAGE', what, { hint });
 }
 
 function helpWidth({ stdout }: Host): number {

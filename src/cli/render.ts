@@ -5,7 +5,7 @@ import type { ExportResult } from '../export.js';
 import type { ExportPlan } from '../plan.js';
 import type { RuleCount } from '../tally.js';
 import { version } from '../version.js';
-import { visible } from '../db/visible.js';
+import { visible } from '../visible.js';
 
 /** How many ids a summary names per rule. */
 const NAMED = 3;
@@ -40,7 +40,9 @@ export function exportSummary(result: ExportResult): string {
   const { counts } = result;
   const lines = [
     `Exported ${conversations(counts.written)} (${counts.turns} turns) in ${(result.durationMs / 1000).toFixed(1)} s; ` +
-      (counts.skipped === 0 ? 'none skipped.' : `${counts.skipped} of ${counts.matched} matched were skipped.`),
+      (counts.skipped === 0
+        ? 'none skipped.'
+        : `${counts.skipped} of ${counts.matched} matched were skipped.`),
     ...ruleLines('skipped', counts.skips),
     ...ruleLines('written, but', counts.warnings),
     `  to       ${result.location}`,
@@ -77,7 +79,10 @@ export function exportJson(result: ExportResult): string {
   });
 }
 
-function* ruleLines(label: string, counts: Partial<Record<keyof typeof RULES, RuleCount>>): Generator<string> {
+function* ruleLines(
+  label: string,
+  counts: Partial<Record<keyof typeof RULES, RuleCount>>,
+): Generator<string> {
   for (const [rule, { count, ids }] of Object.entries(counts)) {
     const named = ids.slice(0, NAMED).join(', ');
     yield `  ${label} ${rule}: ${count} (${named}${count > NAMED ? ', …' : ''})`;
@@ -109,7 +114,7 @@ export function planText(plan: ExportPlan): string {
     `  to    ${plan.location}`,
     `  from  ${plan.database}`,
     '',
-    `${plan.statement.replace(/\n\s*/g, '\n  ').trim()}`,
+    plan.statement.replace(/\n\s*/g, '\n  ').trim(),
   ].join('\n');
 }
 
@@ -123,7 +128,12 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
   const cells = [head, ...rows].map((row) => row.map(visible));
   const widths = head.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   return cells
-    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd())
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
     .map((line) => `${line}\n`)
     .join('');
 }

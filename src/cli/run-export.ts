@@ -1,7 +1,8 @@
+import { LoraExportError } from '../errors.js';
 import { exportConversations, type ExportEvent } from '../export.js';
 import { planExport } from '../plan.js';
 import { parseRequest, type ExportRequest } from '../request.js';
-import type { App, OpenDatabase } from './app.js';
+import type { App } from './app.js';
 import { toRequest, type ExportFlags } from './export-request.js';
 import { conversations, exportJson, exportSummary, planJson, planText } from './render.js';
 import { openReport } from './report.js';
@@ -13,16 +14,17 @@ const REDRAW_MS = 100;
 /** The `export` command: fill in a request, run it, tell what happened. */
 export async function runExport(app: App, flags: ExportFlags): Promise<void> {
   const { host, terminal } = app;
-  await app.withDatabase(flags, async ({ target, settings, exportDirectory }: OpenDatabase) => {
-    const request = parseRequest(
-      await toRequest(flags, {
-        cwd: host.cwd,
-        stdin: host.stdin,
-        stdoutIsTerminal: terminal.showsData,
-        exportDirectory,
-        settings,
-      }),
-    );
+  const settings = await app.readSettings(flags);
+  const request = parseRequest(
+    await toRequest(flags, {
+      cwd: host.cwd,
+      stdin: host.stdin,
+      stdoutIsTerminal: terminal.showsData,
+      exportDirectory: settings.exportDirectory,
+      settings,
+    }),
+  );
+  await app.withDatabase(settings, async ({ target }) => {
     const context = { database: target, host: host.hostname, stream: host.stdout, signal: host.signal };
     const showJson = flags.json === true;
     if (flags.dryRun) {
@@ -37,6 +39,11 @@ export async function runExport(app: App, flags: ExportFlags): Promise<void> {
         ...context,
         onEvent: eventTeller(app),
         onReport: report?.add,
+      }).catch(async (error: unknown) => {
+        // A run that was refused for its flaws is the one whose report is wanted most.
+        if (error instanceof LoraExportError && (error.code === 'E_DATA' || error.code === 'E_EMPTY'))
+          await report?.publish();
+        throw error;
       });
       await report?.publish();
       terminal.clearStatus();
@@ -52,7 +59,9 @@ export async function runExport(app: App, flags: ExportFlags): Promise<void> {
 
 function warnBeforehand(terminal: Terminal, { format, content }: ExportRequest): void {
   if (format === 'jsonl' && content.includeMetadata && terminal.isInteractive) {
-    terminal.line('note: several training services refuse keys beside "messages"; --no-metadata leaves them out.');
+    terminal.line(
+      'note: several training services refuse keys beside "messages"; --no-metadata leaves them out.',
+    );
   }
   if (!content.includeMetadata && (content.includeApprovalHistory || content.includeParentReferences)) {
     terminal.line('note: without metadata, review history and parents have no place in this format.');
@@ -73,7 +82,9 @@ function eventTeller({ host, terminal }: App): (event: ExportEvent) => void {
       case 'started':
         started = performance.now();
         if (event.rowSecurity) {
-          terminal.line('note: row level security applies to this role; conversations that it hides are not exported.');
+          terminal.line(
+            'note: row level security applies to this role; conversations that it hides are not exported.',
+          );
         }
         return;
       case 'progress': {
@@ -84,7 +95,9 @@ function eventTeller({ host, terminal }: App): (event: ExportEvent) => void {
         return;
       }
       case 'retry':
-        terminal.line(`${event.reason} Trying again in ${(event.pauseMs / 1000).toFixed(1)} s (attempt ${event.attempt}).`);
+        terminal.line(
+          `${event.reason} Trying again in ${(event.pauseMs / 1000).toFixed(1)} s (attempt ${event.attempt}).`,
+        );
         return;
       case 'recovered':
         for (const text of recoveryLines(event)) terminal.line(text);
@@ -103,7 +116,9 @@ function progressText({ read, total, bytes }: ExportEvent & { kind: 'progress' }
 
 function* recoveryLines({ recovery }: ExportEvent & { kind: 'recovered' }): Generator<string> {
   const { completed, failed, left } = recovery;
-  if (completed.length > 0) yield `note: completed the log of interrupted exports whose files were whole: ${completed.join(', ')}`;
+  if (completed.length > 0)
+    yield `note: completed the log of interrupted exports whose files were whole: ${completed.join(', ')}`;
   if (failed.length > 0) yield `note: marked exports as failed whose process had died: ${failed.join(', ')}`;
-  if (left.length > 0) yield `note: exports of another host may have died while publishing; run a command there: ${left.join(', ')}`;
+  if (left.length > 0)
+    yield `note: exports of another host may have died while publishing; run a command there: ${left.join(', ')}`;
 }

@@ -16,14 +16,19 @@ export interface ImportFlags extends ConnectionFlags {
 export async function runImport(app: App, files: readonly string[], flags: ImportFlags): Promise<void> {
   const { host, terminal } = app;
   const inputs = await Promise.all(files.map((file) => inputOf(app, file)));
-  await app.withDatabase(flags, (database) =>
+  const settings = await app.readSettings(flags);
+  await app.withDatabase(settings, (database) =>
     withConnection(app, database, 'import', async (sql) => {
-      const { schema, userId } = database.settings;
+      const { schema, userId } = settings;
       for (const input of inputs) {
         const result = await importConversations(
           sql,
           input,
-          { schema, createdBy: userId?.value ?? null, ...(flags.status === undefined ? {} : { status: flags.status }) },
+          {
+            schema,
+            createdBy: userId?.value ?? null,
+            ...(flags.status === undefined ? {} : { status: flags.status }),
+          },
           {
             signal: host.signal,
             onProgress: (lines) => void terminal.status(`${input.name}: ${lines} lines`),

@@ -3,7 +3,7 @@ import { verifySchema, type SchemaCheck } from '../db/verify.js';
 import { demoInputs } from '../demo.js';
 import { LoraExportError } from '../errors.js';
 import { importConversations } from '../import.js';
-import { withConnection, type App, type OpenDatabase } from './app.js';
+import { withConnection, type App, type AppSettings, type OpenDatabase } from './app.js';
 import { conversations, table } from './render.js';
 import type { ConnectionFlags } from './settings.js';
 
@@ -25,11 +25,9 @@ export async function runInit(app: App, flags: InitFlags): Promise<void> {
   }
   // The SQL is the same for every database, so printing it needs none.
   if (flags.dryRun) return printSql(app, flags);
-  await app.withDatabase(flags, async (database) => {
-    if (flags.verify) return verify(app, flags, database);
-    if (flags.down) return drop(app, flags, database);
-    return apply(app, flags, database);
-  });
+  const settings = await app.readSettings(flags);
+  const act = flags.verify ? verify : flags.down ? drop : apply;
+  await app.withDatabase(settings, (database) => act(app, flags, settings, database));
 }
 
 async function printSql({ terminal }: App, flags: InitFlags): Promise<void> {
@@ -38,58 +36,105 @@ async function printSql({ terminal }: App, flags: InitFlags): Promise<void> {
   terminal.data(files.join('\n'));
 }
 
-async function apply(app: App, flags: InitFlags, database: OpenDatabase): Promise<void> {
-  const { target, isEmbedded, settings } = database;
+async function apply(
+  app: App,
+  flags: InitFlags,
+  settings: AppSettings,
+  database: OpenDatabase,
+): Promise<void> {
+  const { target, isEmbedded } = database;
   const { terminal } = app;
   if (flags.demo && !isEmbedded && !flags.force) {
-    throw new LoraExportError('E_USAGE', `${target.label} is not the embedded database: the demo would mix with real conversations.`, {
-      hint: 'Leave DATABASE_URL and --database-url out to use the embedded database, or pass --force.',
-    });
+    throw new LoraExportError(
+      'E_USAGE',
+      `${target.label} is not the embedded database: the demo would mix with real conversations.`,
+      {
+        hint: 'Leave DATABASE_URL and --database-url out to use the embedded database, or pass --force.',
+      },
+    );
   }
   await withConnection(app, database, 'init', async (sql) => {
     const withSource = isEmbedded || flags.withSource === true || flags.demo === true;
-    await migrate(sql, { schema: settings.auditSchema, withSource });
+    await migrate(sql, {
+      schema: settings.auditSchema,
+      ...(withSource ? { sourceSchema: settings.schema } : {}),
+    });
     let loaded: number | null = null;
     if (flags.demo) {
       loaded = 0;
       for (const input of await demoInputs()) {
-        const { inserted, updated, unchanged } = await importConversations(sql, input, { schema: settings.schema }, { signal: app.host.signal });
+        const { inserted, updated, unchanged } = await importConversations(
+          sql,
+          input,
+          { schema: settings.schema },
+          { signal: app.host.signal },
+        );
         loaded += inserted + updated + unchanged;
       }
     }
-    if (flags.json) terminal.data(`${JSON.stringify({ database: target.label, demo_conversations: loaded })}\n`);
+    if (flags.json)
+      terminal.data(`${JSON.stringify({ database: target.label, demo_conversations: loaded })}\n`);
     else {
       terminal.line(`Ready: ${target.label} has the audit tables in schema ${settings.auditSchema}.`);
       if (loaded !== null) {
-        terminal.line(`Loaded ${conversations(loaded)} of the demo. Next: lora-export export --format jsonl --scope approved`);
+        terminal.line(
+          `Loaded ${conversations(loaded)} of the demo. Next: lora-export export --format jsonl --scope approved`,
+        );
       }
     }
   });
 }
 
-async function drop(app: App, flags: InitFlags, database: OpenDatabase): Promise<void> {
+async function drop(
+  app: App,
+  flags: InitFlags,
+  { auditSchema }: AppSettings,
+  database: OpenDatabase,
+): Promise<void> {
   await withConnection(app, database, 'init', async (sql) => {
-    const { dropped, rows } = await rollBack(sql, { schema: database.settings.auditSchema, force: flags.force === true });
+    const { dropped, rows } = await rollBack(sql, {
+      schema: auditSchema,
+      force: flags.force === true,
+    });
     if (flags.json) app.terminal.data(`${JSON.stringify({ dropped, rows })}\n`);
     else if (dropped.length === 0) app.terminal.line('There were no audit tables to drop.');
-    else app.terminal.line(`Dropped ${dropped.join(', ')} with ${rows} recorded exports. Source tables were left alone.`);
+    else
+      app.terminal.line(
+        `Dropped ${dropped.join(', ')} with ${rows} recorded exports. Source tables were left alone.`,
+      );
   });
 }
 
-async function verify(app: App, flags: InitFlags, database: OpenDatabase): Promise<void> {
-  const { auditSchema } = database.settings;
-  const checks = await withConnection(app, database, 'init', (sql) => verifySchema(sql, { schema: auditSchema }));
+async function verify(
+  app: App,
+  flags: InitFlags,
+  { auditSchema }: AppSettings,
+  database: OpenDatabase,
+): Promise<void> {
+  const checks = await withConnection(app, database, 'init', (sql) =>
+    verifySchema(sql, { schema: auditSchema }),
+  );
   app.terminal.data(flags.json ? `${JSON.stringify(checks)}\n` : checksTable(checks));
   const failed = checks.filter(({ ok }) => !ok);
   if (failed.length === 0) return;
-  throw new LoraExportError('E_SCHEMA', `${failed.length} of ${checks.length} checks failed in schema ${auditSchema}.`, {
-    hint: 'Run `lora-export init` to create what is missing; what differs in shape has to be changed by hand.',
-  });
+  throw new LoraExportError(
+    'E_SCHEMA',
+    `${failed.length} of ${checks.length} checks failed in schema ${auditSchema}.`,
+    {
+      hint: 'Run `lora-export init` to create what is missing; what differs in shape has to be changed by hand.',
+    },
+  );
 }
 
 function checksTable(checks: readonly SchemaCheck[]): string {
   return table(
     ['', 'what', 'name', 'expected', 'found'],
-    checks.map(({ ok, group, name, expected, found }) => [ok ? 'pass' : 'FAIL', group, name, expected, ok && found === expected ? '' : found]),
+    checks.map(({ ok, group, name, expected, found }) => [
+      ok ? 'pass' : 'FAIL',
+      group,
+      name,
+      expected,
+      ok && found === expected ? '' : found,
+    ]),
   );
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { z } from 'zod';
@@ -6,6 +5,7 @@ import { LoraExportError } from '../errors.js';
 import { SCOPES } from '../request.js';
 import { formatNames } from '../formats/index.js';
 import type { Host } from './host.js';
+import { readTextFile } from './text-file.js';
 
 /** What the configuration file may hold; a setting that nobody knows is an error, not a silence. */
 const configFile = z.strictObject({
@@ -55,9 +55,17 @@ export interface Settings {
  * @throws LoraExportError `E_USAGE` naming the file or variable and what is wrong with it
  */
 export function readSettings(flags: ConnectionFlags, host: Host): Settings {
-  const env = flags.envFile === undefined ? host.env : { ...readEnvFile(resolve(host.cwd, flags.envFile)), ...host.env };
+  const env =
+    flags.envFile === undefined
+      ? host.env
+      : { ...readEnvFile(resolve(host.cwd, flags.envFile)), ...host.env };
   const config = readConfig(flags.config ?? env['LORA_EXPORT_CONFIG'], host, env);
-  const pick = (flag: string | undefined, flagName: string, variables: string[], fromConfig: string | undefined): Setting<string> | null => {
+  const pick = (
+    flag: string | undefined,
+    flagName: string,
+    variables: string[],
+    fromConfig: string | undefined,
+  ): Setting<string> | null => {
     if (flag !== undefined) return { value: flag, origin: flagName };
     for (const variable of variables) {
       const value = env[variable];
@@ -67,10 +75,17 @@ export function readSettings(flags: ConnectionFlags, host: Host): Settings {
   };
   return {
     env,
-    databaseUrl: pick(flags.databaseUrl, '--database-url', ['LORA_EXPORT_DATABASE_URL', 'DATABASE_URL'], config.databaseUrl),
-    userId: pick(flags.user, '--user', ['LORA_EXPORT_USER_ID'], config.userId),
+    databaseUrl: pick(
+      flags.databaseUrl,
+      '--database-url',
+      ['LORA_EXPORT_DATABASE_URL', 'DATABASE_URL'],
+      config.databaseUrl,
+    ),
+    userId: checkedUser(pick(flags.user, '--user', ['LORA_EXPORT_USER_ID'], config.userId)),
     schema: pick(flags.schema, '--schema', ['LORA_EXPORT_SCHEMA'], config.schema)?.value ?? 'public',
-    auditSchema: pick(flags.auditSchema, '--audit-schema', ['LORA_EXPORT_AUDIT_SCHEMA'], config.auditSchema)?.value ?? 'public',
+    auditSchema:
+      pick(flags.auditSchema, '--audit-schema', ['LORA_EXPORT_AUDIT_SCHEMA'], config.auditSchema)?.value ??
+      'public',
     directory: pick(undefined, '', ['LORA_EXPORT_DIR'], config.directory)?.value ?? null,
     retentionHours: retention(env['LORA_EXPORT_RETENTION_HOURS']) ?? config.retentionHours,
     format: config.format,
@@ -78,14 +93,22 @@ export function readSettings(flags: ConnectionFlags, host: Host): Settings {
   };
 }
 
+function checkedUser(setting: Setting<string> | null): Setting<string> | null {
+  if (setting === null || z.guid().safeParse(setting.value).success) return setting;
+  throw new LoraExportError('E_USAGE', `${setting.origin} must be a UUID, not "${setting.value}".`);
+}
+
 function retention(value: string | undefined): number | undefined {
   if (value === undefined || value === '') return undefined;
   if (/^\d+(\.\d+)?$/.test(value) && Number(value) > 0) return Number(value);
-  throw new LoraExportError('E_USAGE', `LORA_EXPORT_RETENTION_HOURS must be a number of hours greater than 0, not "${value}".`);
+  throw new LoraExportError(
+    'E_USAGE',
+    `LORA_EXPORT_RETENTION_HOURS must be a number of hours greater than 0, not "${value}".`,
+  );
 }
 
 function readEnvFile(path: string): Record<string, string | undefined> {
-  return parseEnv(readText(path, '--env-file')) as Record<string, string | undefined>;
+  return parseEnv(readTextFile(path, '--env-file'));
 }
 
 /** A file that was named must exist; the one at the usual place need not. */
@@ -94,20 +117,24 @@ function readConfig(named: string | undefined, host: Host, env: Settings['env'])
   if (path === null) return {};
   let text: string;
   try {
-    text = readText(path, '--config');
+    text = readTextFile(path, '--config');
   } catch (error) {
     if (named === undefined && isMissing(error)) return {};
     throw error;
   }
   let value: unknown;
   try {
-    value = JSON.parse(text.replace(/^\u{feff}/u, ''));
+    value = JSON.parse(text);
   } catch (error) {
-    throw new LoraExportError('E_USAGE', `${path} is not valid JSON: ${(error as Error).message}`, { cause: error });
+    throw new LoraExportError('E_USAGE', `${path} is not valid JSON: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
   const result = configFile.safeParse(value);
   if (result.success) return result.data;
-  const problems = result.error.issues.map((issue) => `${issue.path.join('.') || 'the file'}: ${issue.message}`);
+  const problems = result.error.issues.map(
+    (issue) => `${issue.path.join('.') || 'the file'}: ${issue.message}`,
+  );
   throw new LoraExportError('E_USAGE', `${path} is not a valid configuration: ${problems.join('; ')}.`, {
     hint: `Known settings: ${Object.keys(configFile.shape).join(', ')}.`,
   });
@@ -117,19 +144,12 @@ function usualConfigPath({ platform }: Host, env: Settings['env']): string | nul
   const home = env['HOME'] ?? env['USERPROFILE'];
   const base =
     env['XDG_CONFIG_HOME'] ||
-    (platform === 'win32' ? env['APPDATA'] : home === undefined || home === '' ? undefined : join(home, '.config'));
+    (platform === 'win32'
+      ? env['APPDATA']
+      : home === undefined || home === ''
+        ? undefined
+        : join(home, '.config'));
   return base === undefined || base === '' ? null : join(base, 'lora-export', 'config.json');
-}
-
-function readText(path: string, flag: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new LoraExportError('E_USAGE', `Cannot read ${path} (${flag}): ${code === 'ENOENT' ? 'there is no such file' : code}.`, {
-      cause: error,
-    });
-  }
 }
 
 function isMissing(error: unknown): boolean {

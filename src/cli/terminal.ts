@@ -1,7 +1,7 @@
 import { LoraExportError } from '../errors.js';
 import type { Host } from './host.js';
 import { failureJson, failureText } from './render.js';
-import { visible } from '../db/visible.js';
+import { visible } from '../visible.js';
 
 /** The only code that touches standard output, standard error and what a terminal can do. */
 export class Terminal {
@@ -78,7 +78,12 @@ interface Status {
 async function createStatus({ stderr, env }: Host): Promise<Status> {
   const { default: ora } = await import('ora');
   const color = (env['NO_COLOR'] ?? '') === '' ? ('cyan' as const) : false;
-  const spinner = ora({ stream: stderr as NodeJS.WriteStream, color, discardStdin: false, hideCursor: false });
+  const spinner = ora({
+    stream: stderr as NodeJS.WriteStream,
+    color,
+    discardStdin: false,
+    hideCursor: false,
+  });
   return {
     show(text) {
       spinner.text = text;

@@ -57,12 +57,20 @@ export async function auditProblems(
 export async function requireAuditTables({ sql, ask }: Connection, schema: string): Promise<void> {
   const problems = await ask(() => auditProblems(sql, { schema }));
   if (problems === null) {
-    throw new LoraExportError('E_SCHEMA', `The audit log is missing: there is no table ${schema}.export_logs.`, {
-      hint: 'Create it with `lora-export init`, or name the schema that holds it with --audit-schema.',
-    });
+    throw new LoraExportError(
+      'E_SCHEMA',
+      `The audit log is missing: there is no table ${schema}.export_logs.`,
+      {
+        hint: 'Create it with `lora-export init`, or name the schema that holds it with --audit-schema.',
+      },
+    );
   }
   if (problems.length === 0) return;
-  throw new LoraExportError('E_SCHEMA', `The audit log has another shape than ours: ${problems.join('; ')}.`, {
-    hint: 'Update it with `lora-export init`, or keep ours apart from it: `lora-export init --audit-schema NAME`.',
-  });
+  throw new LoraExportError(
+    'E_SCHEMA',
+    `The audit log has another shape than ours: ${problems.join('; ')}.`,
+    {
+      hint: 'Update it with `lora-export init`, or keep ours apart from it: `lora-export init --audit-schema NAME`.',
+    },
+  );
 }

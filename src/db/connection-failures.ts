@@ -1,7 +1,7 @@
 import { LoraExportError } from '../errors.js';
 import { fieldOf, textFieldOf } from './error-fields.js';
 import type { DatabaseTarget } from './target.js';
-import { visible } from './visible.js';
+import { visible } from '../visible.js';
 
 /** `host:port`, or the path of the Unix socket. */
 export function addressOf(target: DatabaseTarget): string {

@@ -1,5 +1,6 @@
 import type { Conversation, ConversationField, Turn } from '../conversation.js';
 import { Text } from '../bytes/text.js';
+import { parseArrayText } from './array-text.js';
 import { LoraExportError } from '../errors.js';
 import {
   limitClause,
@@ -13,8 +14,10 @@ import type { Snapshot } from './snapshot.js';
 import { expressionOf } from './source-columns.js';
 import type { Source } from './source.js';
 
-/** A batch aims at so many bytes: enough to make round trips cheap, little enough to hold two in memory. */
+/** A batch aims at so many bytes: enough to make round trips cheap, little enough to hold several in memory. */
 const BATCH_BYTES = 4 * 1024 * 1024;
+/** Batches requested before the last one has been worked on: the server then never waits for us to ask. */
+const BATCHES_AHEAD = 2;
 
 export interface ReadOptions {
   /** The members that the format reads; the others come as null. */
@@ -75,8 +78,8 @@ export async function describeStatement(
 }
 
 /**
- * Reads the selected conversations, whole and in order, in batches. The next batch is already on its way while one is
- * being worked on.
+ * Reads the selected conversations, whole and in order, in batches. The next batches are already on their way while
+ * one is being worked on.
  *
  * The design follows measurements: a row is one conversation; the turns travel as two aggregates, their lengths and
  * roles, and all their contents run together; nothing is decoded. Handing over objects per turn, or JSON built by the
@@ -93,27 +96,31 @@ export async function* readConversations(
   const { connection } = snapshot;
   const { sql } = connection;
   const toConversation = rowMapper(fields);
-  const fetch = (count: number): Promise<Row[]> =>
-    connection.ask(() =>
-      sql.unsafe(`fetch forward ${count} from lora_export_source`).raw(),
-    ) as unknown as Promise<Row[]>;
+  const fetch = (count: number): Promise<readonly Row[]> =>
+    connection.ask(() => sql.unsafe(`fetch forward ${count} from lora_export_source`).raw());
   await connection.ask(
     () =>
       sql`declare lora_export_source no scroll cursor for ${selectStatement(snapshot, source, selection, fields)}`,
   );
-  let next = fetch(Math.min(batchSize, 10));
+  const request = (count: number): void => {
+    const answer = fetch(count);
+    // When the consumer fails meanwhile, nobody awaits this one; its failure is then no news.
+    answer.catch(() => undefined);
+    requested.push(answer);
+  };
+  // The size of conversations is not known yet: the first batches are small.
+  const requested: Promise<readonly Row[]>[] = [];
+  while (requested.length < BATCHES_AHEAD) request(Math.min(batchSize, 10));
   try {
     for (;;) {
-      const rows = await next;
+      const rows = await (requested.shift() as Promise<readonly Row[]>);
       if (rows.length === 0) return;
-      const bytes = rows.reduce((sum, row) => sum + (row[row.length - 1]?.length ?? 0), 0);
-      next = fetch(clamp(Math.floor((BATCH_BYTES * rows.length) / Math.max(bytes, 1)), 1, batchSize));
-      // When the consumer fails meanwhile, nobody awaits this one; its failure is then no news.
-      next.catch(() => undefined);
+      const bytes = rows.reduce((sum, row) => sum + (row.at(-1)?.length ?? 0), 0);
+      request(clamp(Math.floor((BATCH_BYTES * rows.length) / Math.max(bytes, 1)), 1, batchSize));
       yield rows.map(toConversation);
     }
   } finally {
-    await next.catch(() => undefined);
+    await Promise.allSettled(requested);
   }
 }
 
@@ -121,8 +128,10 @@ export async function* readConversations(
 type Row = readonly (Buffer | null)[];
 
 /**
- * The columns: primary key, business key, one per field, then the turns: `shape` holds `number length roleLength:role`
- * for each (length -1 for NULL), and `contents` everything they say, run together.
+ * The columns: primary key, business key, one per field, then of the turns their numbers, lengths in bytes and roles as
+ * arrays, and everything they say, run together. The turns are sorted once, below the aggregates, and not at all where
+ * the index on (conversation_id, turn_number) exists; two turns of one number have no order, but then the checks skip
+ * the conversation.
  */
 function selectStatement(
   { connection: { sql } }: Snapshot,
@@ -138,16 +147,19 @@ function selectStatement(
   // octet_length counts in the server's encoding, but what arrives is UTF-8.
   const length = (text: string): string =>
     source.serverEncoding === 'UTF8' ? `octet_length(${text})` : `octet_length(convert_to(${text}, 'UTF8'))`;
-  const shape = `t.turn_number || ' ' || coalesce(${length('t.content')}, -1) || ' ' || ${length('t.role::text')} || ':' || t.role`;
-  const tieBreak = source.turns.has('id') ? ', t.id' : '';
+  const turns = `array_agg(t.turn_number) as numbers, array_agg(${length('t.content')}) as lengths,
+    array_agg(t.role::text) as roles, string_agg(t.content, '') as contents`;
   return sql`
-    select ${sql.unsafe(columns.join(', '))}, turns.shape, turns.contents
+    select ${sql.unsafe(columns.join(', '))}, turns.numbers, turns.lengths, turns.roles, turns.contents
     from ${sql(source.schema)}.conversations c
     cross join lateral (
-      select ${sql.unsafe(`string_agg(${shape}, '' order by t.turn_number${tieBreak}) as shape,
-        string_agg(t.content, '' order by t.turn_number${tieBreak}) as contents`)}
-      from ${sql(source.schema)}.conversation_turns t
-      where t.conversation_id = ${sql.unsafe(`c.${source.parentKey}`)}
+      select ${sql.unsafe(turns)}
+      from (
+        select t.turn_number, t.role, t.content
+        from ${sql(source.schema)}.conversation_turns t
+        where t.conversation_id = ${sql.unsafe(`c.${source.parentKey}`)}
+        order by t.turn_number
+      ) t
     ) turns
     where ${whereClause(sql, source, selection)}
     order by ${orderByClause(sql, source, selection)} ${limitClause(sql, selection)}`;
@@ -173,11 +185,12 @@ function rowMapper(fields: readonly ConversationField[]): (row: Row) => Conversa
     parameters: place('parameters'),
     reviewHistory: place('reviewHistory'),
   };
-  const shapePlace = fields.length + 2;
+  const turnsPlace = fields.length + 2;
+  const parseTurns = turnsParser();
   // A field that was not asked for has place 1, the business key's: never shown.
   const textAt = (row: Row, index: number): Text | null => {
     const bytes = index < 2 ? null : row[index];
-    return bytes == null ? null : new Text(bytes);
+    return bytes === null || bytes === undefined ? null : new Text(bytes);
   };
   return (row) => ({
     id: String(row[0]),
@@ -198,63 +211,53 @@ function rowMapper(fields: readonly ConversationField[]): (row: Row) => Conversa
     category: textAt(row, places.category),
     parameters: textAt(row, places.parameters),
     reviewHistory: textAt(row, places.reviewHistory),
-    turns: parseTurns(row[shapePlace] ?? null, row[shapePlace + 1] ?? null),
+    turns: parseTurns(row, turnsPlace),
   });
 }
 
 const EMPTY = Buffer.alloc(0);
-const COMMON_ROLES = ['user', 'assistant', 'system'].map((role) => ({ role, bytes: Buffer.from(role) }));
 
-/** Takes the two aggregates apart. */
-function parseTurns(shape: Buffer | null, contents: Buffer | null): Turn[] {
-  if (shape === null) return [];
-  const turns: Turn[] = [];
-  const text = contents ?? EMPTY;
-  let offset = 0;
-  for (let index = 0; index < shape.length;) {
-    const number = readInteger(shape, index);
-    const length = readInteger(shape, number.next);
-    const roleLength = readInteger(shape, length.next);
-    const roleEnd = roleLength.next + roleLength.value;
-    const start = offset;
-    offset += Math.max(length.value, 0);
-    turns.push({
-      number: number.value,
-      role: readRole(shape, roleLength.next, roleEnd),
-      content: length.value < 0 ? null : new Text(text, start, offset),
-    });
-    index = roleEnd;
-  }
-  if (offset !== text.length) {
-    throw new LoraExportError(
-      'E_INTERNAL',
-      `The turns of a conversation do not add up: ${offset} bytes expected, ${text.length} delivered.`,
-    );
-  }
-  return turns;
-}
+/** Distinct texts of the arrays of numbers and roles that are kept parsed: most conversations share a few dozen. */
+const MOST_KNOWN = 1_000;
 
-/** A decimal integer at `index` and where the next thing starts, behind the one byte that ends it. */
-function readInteger(bytes: Buffer, index: number): { value: number; next: number } {
-  const negative = bytes[index] === 0x2d;
-  let next = negative ? index + 1 : index;
-  let value = 0;
-  for (let digit = (bytes[next] ?? 0) - 0x30; digit >= 0 && digit <= 9; digit = (bytes[next] ?? 0) - 0x30) {
-    value = value * 10 + digit;
-    next++;
-  }
-  return { value: negative ? -value : value, next: next + 1 };
-}
-
-/** Roles are a handful of words: comparing bytes is cheaper than decoding one per turn. */
-function readRole(bytes: Buffer, start: number, end: number): string {
-  const common = COMMON_ROLES.find(
-    (candidate) =>
-      candidate.bytes.length === end - start &&
-      candidate.bytes[0] === bytes[start] &&
-      candidate.bytes.equals(bytes.subarray(start, end)),
-  );
-  return common?.role ?? bytes.toString('utf8', start, end);
+/** Takes the four columns of the turns apart. */
+function turnsParser(): (row: Row, place: number) => Turn[] {
+  const known = new Map<string, readonly (string | null)[]>();
+  const parse = (array: Buffer): readonly (string | null)[] => {
+    const printed = array.toString('utf8');
+    let elements = known.get(printed);
+    if (elements === undefined) {
+      elements = parseArrayText(printed);
+      if (known.size < MOST_KNOWN) known.set(printed, elements);
+    }
+    return elements;
+  };
+  return (row, place) => {
+    const [numbers, lengths, roles, contents] = row.slice(place);
+    // Aggregates over no rows are NULL.
+    if (!numbers || !lengths || !roles) return [];
+    const text = contents ?? EMPTY;
+    const turnNumbers = parse(numbers);
+    const turnRoles = parse(roles);
+    const turns: Turn[] = [];
+    let start = 0;
+    for (const [index, length] of parseArrayText(lengths.toString('latin1')).entries()) {
+      const end = start + Number(length ?? 0);
+      turns.push({
+        number: Number(turnNumbers[index]),
+        role: turnRoles[index] ?? '',
+        content: length === null ? null : new Text(text, start, end),
+      });
+      start = end;
+    }
+    if (start !== text.length) {
+      throw new LoraExportError(
+        'E_INTERNAL',
+        `The turns of conversation ${String(row[0])} do not add up: ${start} bytes announced, ${text.length} delivered.`,
+      );
+    }
+    return turns;
+  };
 }
 
 function clamp(value: number, minimum: number, maximum: number): number {

@@ -37,7 +37,8 @@ export async function readSourceSchema(): Promise<string> {
  * Creates or completes the audit tables: all migrations in one transaction, any number of times, also at the same
  * moment from several processes. Creates the schema when it is missing.
  * @param options.lockTimeoutMs how long to wait for a table that another session uses, in milliseconds; default 10,000
- * @param options.withSource also creates `conversations` and `conversation_turns` where they are missing; default false
+ * @param options.sourceSchema also creates `conversations` and `conversation_turns` in this schema where they are missing;
+ *   default: they are left alone
  * @returns the names of the files that ran; each leaves alone what is already there
  * @throws LoraExportError `E_SCHEMA` when a table of the same name has another shape (nothing is changed then),
  *   `E_DB_ACCESS` when the schema cannot be used, `E_STALLED` when another session keeps a table locked;
@@ -45,19 +46,30 @@ export async function readSourceSchema(): Promise<string> {
  */
 export async function migrate(
   sql: postgres.Sql,
-  options: { readonly schema: string; readonly withSource?: boolean; readonly lockTimeoutMs?: number },
+  options: { readonly schema: string; readonly sourceSchema?: string; readonly lockTimeoutMs?: number },
 ): Promise<{ applied: string[] }> {
+  const { schema, sourceSchema } = options;
   const migrations = await readMigrations();
-  if (options.withSource === true) {
-    migrations.unshift({ name: 'source-schema', sql: await readSourceSchema() });
-  }
   return alone(sql, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, async (tx) => {
-    if (!(await schemaExists(tx, options.schema))) await tx`create schema ${tx(options.schema)}`;
-    await enterSchema(tx, options.schema);
-    await refuseOtherShape(tx, options.schema);
-    for (const migration of migrations) await tx.unsafe(migration.sql).simple();
-    return { applied: migrations.map((migration) => migration.name) };
+    const applied: string[] = [];
+    const apply = async (migration: Migration): Promise<void> => {
+      await tx.unsafe(migration.sql).simple();
+      applied.push(migration.name);
+    };
+    if (sourceSchema !== undefined) {
+      await createAndEnter(tx, sourceSchema);
+      await apply({ name: 'source-schema', sql: await readSourceSchema() });
+    }
+    await createAndEnter(tx, schema);
+    await refuseOtherShape(tx, schema);
+    for (const migration of migrations) await apply(migration);
+    return { applied };
   });
+}
+
+async function createAndEnter(tx: postgres.TransactionSql, schema: string): Promise<void> {
+  if (!(await schemaExists(tx, schema))) await tx`create schema ${tx(schema)}`;
+  await enterSchema(tx, schema);
 }
 
 /**

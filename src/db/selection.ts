@@ -145,7 +145,7 @@ function column(sql: postgres.Sql, source: Source, name: string, purpose: string
 function label(sql: postgres.Sql, source: Source, field: 'persona' | 'emotion' | 'topic'): Fragment {
   const expression = expressionOf(source, field);
   if (expression === null) throw missingColumn(source, field, `filter ${field}s`);
-  return sql.unsafe(expression) as unknown as Fragment;
+  return sql.unsafe(expression);
 }
 
 function requireColumn(source: Source, name: string, purpose: string): void {

@@ -1,5 +1,5 @@
 import { textFieldOf } from './error-fields.js';
-import { visible } from './visible.js';
+import { visible } from '../visible.js';
 
 /** Text of a server made fit to print: one line, no control characters, at most 300 characters. */
 export function safeServerText(text: string): string {
@@ -15,7 +15,7 @@ export function safeServerText(text: string): string {
  */
 export function redactedCause(error: unknown, message: string): Error {
   const copy = new Error(message);
-  const frames = (textFieldOf(error, 'stack') ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  const frames = framesOf(error).filter((line) => /^\s+at /.test(line));
   copy.stack = [`${copy.name}: ${message}`, ...frames].join('\n');
   const names = [
     'code',
@@ -34,4 +34,12 @@ export function redactedCause(error: unknown, message: string): Error {
     }
   }
   return copy;
+}
+
+/** The stack begins with the message, which may have lines that look like frames. */
+function framesOf(error: unknown): string[] {
+  const stack = textFieldOf(error, 'stack') ?? '';
+  const message = textFieldOf(error, 'message') ?? '';
+  const start = stack.indexOf(message);
+  return start < 0 ? [] : stack.slice(start + message.length).split('\n');
 }

@@ -95,11 +95,10 @@ export async function openSession(target: DatabaseTarget, options: SessionOption
     for (const { reject } of open) {
       reject(reason);
     }
-    // Not now: the driver may be in the middle of what it received, and would write to a socket that it has let go.
-    setImmediate(() => {
-      const ended = isClosing ? Promise.resolve() : sql.end({ timeout: 0 });
-      void ended.then(() => driverSocket?.closed());
-    });
+    // Ended first, or the driver would connect again. It lets go of the socket in a later turn, never in the middle of
+    // what it received: it would write to a socket that is gone, and throw where nobody can catch.
+    const ended = isClosing ? Promise.resolve() : sql.end({ timeout: 0 });
+    void ended.then(() => driverSocket?.closed());
   }
 
   function whyLost(): Error | null {

@@ -8,7 +8,7 @@ import { closedAtLogin, notPostgres, tlsFailed, tlsNotOffered } from './connecti
 import { translateDatabaseError } from './driver-errors.js';
 import { textFieldOf } from './error-fields.js';
 import type { DatabaseTarget } from './target.js';
-import { visible } from './visible.js';
+import { visible } from '../visible.js';
 
 /** Per address of a host that has several; Node's own 250 ms would pass over servers on another continent. */
 const addressAttemptMs = 2500;

@@ -35,7 +35,6 @@ export function stallWatch(limitMs: number, onStall: () => void): StallWatch {
       }
     },
     heard() {
-      silentTicks = 0;
-    },
+      },
   };
 }

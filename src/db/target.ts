@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 
 import { LoraExportError } from '../errors.js';
 import { splitDatabaseUrl, type BadUrl } from './database-url.js';
-import { visible } from './visible.js';
+import { visible } from '../visible.js';
 
 const tlsModes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 

@@ -96,12 +96,17 @@ async function columnsOf(
   return columns;
 }
 
-/** One import at a time in each schema, until the transaction ends: two files may hold the same conversation. */
-export async function lockImports(
+/**
+ * Sets the transaction up: one import at a time in each schema, as two files may hold the same conversation.
+ * An abort ends the waiting for the other import.
+ */
+export async function prepareImport(
   tx: postgres.TransactionSql,
   schema: string,
   signal: AbortSignal,
 ): Promise<void> {
+  // A plan made while the tables were empty would be kept while they grow, and read them whole for each batch.
+  await tx`set local plan_cache_mode = force_custom_plan`;
   const waiting = tx`select pg_advisory_xact_lock(hashtext('lora-export import'), hashtext(${schema}))`;
   const cancel = (): void => waiting.cancel();
   signal.addEventListener('abort', cancel, { once: true });
@@ -131,17 +136,31 @@ export async function findConversations(
   return new Map(rows.map(({ key, id }) => [key, id]));
 }
 
-/** Writes the named columns of new conversations. @returns how many rows went in */
+/** Lines of which the same columns are written. */
+export interface LineGroup {
+  readonly columns: readonly string[];
+  readonly lines: LinesJson;
+}
+
+/**
+ * Writes the named columns of new conversations. It is one statement for all groups, because a foreign key on
+ * `parent_id` is checked at its end, and parents may be in another group. @returns how many rows went in
+ */
 export async function insertConversations(
   tx: postgres.ISql,
   tables: ImportTables,
-  columns: readonly string[],
-  lines: LinesJson,
+  groups: readonly LineGroup[],
 ): Promise<number> {
-  const { count } = await tx`
-    insert into ${tableOf(tx, tables, 'conversations')} (${list(tx, columns)})
-    select ${list(tx, columns, 'r.')} from ${givenConversations(tx, tables, lines)}`;
-  return count;
+  const inserts = groups.map(
+    ({ columns, lines }, index) => tx`${tx(`i${index}`)} as (
+      insert into ${tableOf(tx, tables, 'conversations')} (${list(tx, columns)})
+      select ${list(tx, columns, 'r.')} from ${givenConversations(tx, tables, tx`${lines}::text::jsonb`)}
+      returning 1)`,
+  );
+  const counts = groups.map((_, index) => tx`select count(*) as n from ${tx(`i${index}`)} union all`);
+  const [row] = await tx<{ n: number }[]>`
+    with ${separated(tx, inserts)} select sum(n)::int as n from (${counts} select 0) as counts`;
+  return row?.n ?? 0;
 }
 
 /**
@@ -172,7 +191,7 @@ export async function updateConversations(
     compared.length === 0 ? tx`false` : tx`row(${asText('t.')}) is distinct from row(${asText('r.')})`;
   const rows = await tx<{ id: string }[]>`
     update ${tableOf(tx, tables, 'conversations')} as t set ${separated(tx, assignments)}
-    from ${givenConversations(tx, tables, lines)}
+    from ${givenConversations(tx, tables, tx`${lines}::text::jsonb`)}
     where t.id = r.id and (
       ${differs}
       or t.id::text in (select v from jsonb_array_elements_text(${JSON.stringify(changed)}::text::jsonb) as g(v))
@@ -205,7 +224,7 @@ export async function insertTurns(
 ): Promise<void> {
   await tx`
     insert into ${tableOf(tx, tables, 'conversation_turns')} (${list(tx, columns)})
-    select ${list(tx, columns, 'r.')} from ${givenTurns(tx, tables, lines)}`;
+    select ${list(tx, columns, 'r.')} from ${givenTurns(tx, tables, tx`${lines}::text::jsonb`)}`;
 }
 
 /** The ids of those conversations whose stored turns are not exactly those of the lines. */
@@ -219,8 +238,10 @@ export async function findChangedTurns(
     ? tx`(not g.turn ? 'token_count' or t.token_count is not distinct from g.token_count)`
     : tx`true`;
   const rows = await tx<{ id: string }[]>`
-    with given as materialized (
-      select l.line->>'id' as of, r.*, x.turn from ${givenTurns(tx, tables, lines)}
+    with whole as materialized (
+      select ${lines}::text::jsonb as lines
+    ), given as materialized (
+      select l.line->>'id' as of, r.*, x.turn from ${givenTurns(tx, tables, tx`(select lines from whole)`)}
     ), same as (
       select g.of, count(*) as n
       from given g
@@ -230,13 +251,13 @@ export async function findChangedTurns(
     ), stored as (
       select o.of, count(*) as n
       from (select l.line->>'id' as of, r.conversation_id
-        from jsonb_array_elements(${lines}::text::jsonb) as l(line)
+        from jsonb_array_elements((select lines from whole)) as l(line)
         cross join lateral jsonb_populate_record(null::${table}, jsonb_build_object('conversation_id', l.line->'turns_of')) as r) o
       join ${table} t on t.conversation_id = o.conversation_id
       group by 1
     ), wanted as (
       select l.line->>'id' as of, jsonb_array_length(coalesce(l.line->'doc'->'turns', l.line->'doc'->'messages')) as n
-      from jsonb_array_elements(${lines}::text::jsonb) as l(line)
+      from jsonb_array_elements((select lines from whole)) as l(line)
     )
     select w.of as id
     from wanted w left join same using (of) left join stored using (of)
@@ -334,9 +355,9 @@ function list(tx: postgres.ISql, columns: readonly string[], prefix = ''): Fragm
 }
 
 /** `r`: the lines as rows of the table, converted by the types of its columns; `l.line`: the line. */
-function givenConversations(tx: postgres.ISql, tables: ImportTables, lines: LinesJson): Fragment {
+function givenConversations(tx: postgres.ISql, tables: ImportTables, lines: Fragment): Fragment {
   return tx`
-    jsonb_array_elements(${lines}::text::jsonb) as l(line)
+    jsonb_array_elements(${lines}) as l(line)
     cross join lateral (
       select (l.line->'doc') - '{turns,messages,metadata}'::text[]
         || case jsonb_typeof(l.line->'doc'->'metadata') when 'object' then l.line->'doc'->'metadata' else '{}'::jsonb end as doc
@@ -354,9 +375,9 @@ function givenConversations(tx: postgres.ISql, tables: ImportTables, lines: Line
 }
 
 /** `r`: the turns as rows of the table; `x.turn`: the turn; `l.line`: its line. */
-function givenTurns(tx: postgres.ISql, tables: ImportTables, lines: LinesJson): Fragment {
+function givenTurns(tx: postgres.ISql, tables: ImportTables, lines: Fragment): Fragment {
   return tx`
-    jsonb_array_elements(${lines}::text::jsonb) as l(line)
+    jsonb_array_elements(${lines}) as l(line)
     cross join lateral jsonb_array_elements(coalesce(l.line->'doc'->'turns', l.line->'doc'->'messages'))
       with ordinality as x(turn, n)
     cross join lateral jsonb_populate_record(

@@ -27,12 +27,19 @@ export function writtenColumns(entry: Entry): readonly string[] {
   return entry.isNew ? ['id', ...entry.columns, ...Object.keys(entry.defaults)] : entry.columns;
 }
 
-/** The entries as the statements of `write-conversations.ts` read them. Each line goes in as it stands in the file. */
-export function toLinesJson(entries: readonly Entry[], tables: ImportTables): string {
-  return `[${entries.map((entry) => toLineJson(entry, tables)).join(',')}]`;
+/**
+ * The entries as the statements of `write-conversations.ts` read them. Each line goes in as it stands in the file.
+ * Only what is to be written as turns needs the ids of turns, which take a digest each.
+ */
+export function toLinesJson(
+  entries: readonly Entry[],
+  tables: ImportTables,
+  purpose: 'rows' | 'turns' = 'rows',
+): string {
+  return `[${entries.map((entry) => toLineJson(entry, tables, purpose)).join(',')}]`;
 }
 
-function toLineJson(entry: Entry, tables: ImportTables): string {
+function toLineJson(entry: Entry, tables: ImportTables, purpose: 'rows' | 'turns'): string {
   const { id, key, line, turnsAt, take } = entry;
   const members = JSON.stringify({
     id,
@@ -40,9 +47,10 @@ function toLineJson(entry: Entry, tables: ImportTables): string {
     turns_of: tables.turnTarget === 'id' ? id : key,
     turns_at: turnsAt,
     // From key and number, so that the same import gives the same database.
-    turn_ids: entry.turnColumns.includes('id')
-      ? line.turns.map((turn, index) => nameUuid(`turn/${turn.turn_number ?? index + 1}/${key}`))
-      : [],
+    turn_ids:
+      purpose === 'turns' && entry.turnColumns.includes('id')
+        ? line.turns.map((turn, index) => nameUuid(`turn/${turn.turn_number ?? index + 1}/${key}`))
+        : [],
     ...(take === undefined ? {} : { take }),
   });
   return `${members.slice(0, -1)},"doc":${line.json}}`;

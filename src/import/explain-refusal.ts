@@ -39,14 +39,10 @@ export async function explainRefusal(
   const found = await shortestRefused(alone.length, (length) => attempt(alone.slice(0, length)));
   const entry = alone[(found?.length ?? 1) - 1];
   if (found === undefined || entry === undefined) {
-    const first = entries[0]?.line.number ?? 0;
-    return lineError(
-      { file, line: first },
-      `or one of the ${entries.length - 1} after it is refused (SQLSTATE ${refused.code})`,
-      {
-        cause: refused,
-      },
-    );
+    const what = entries.length === 1 ? 'the line' : `this line or one of the ${entries.length - 1} after it`;
+    const { constraint_name: rule = `SQLSTATE ${refused.code}` }: Partial<postgres.PostgresError> = refused;
+    const problem = `${what} is refused by the database (${rule})`;
+    return lineError({ file, line: entries[0]?.line.number ?? 0 }, problem, { cause: refused });
   }
   const place = { file, line: entry.line.number };
   const own = await attempt([{ ...entry, take: 0 }]);
@@ -129,6 +125,8 @@ async function columnAtFault(
     const parts = await describeConstraint(tx, tables, table, constraint);
     return parts.map((part) => part.column).find((column) => column !== null && column in values) ?? null;
   }
+  // Too large or too deep may be for us as well.
+  if (!error.code.startsWith('22')) return null;
   for (const [column, value] of Object.entries(values)) {
     if (await refusalOf(tx, (savepoint) => tryValue(savepoint, tables, table, column, value))) return column;
   }

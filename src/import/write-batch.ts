@@ -20,12 +20,17 @@ export async function writeBatch(
   entries: readonly Entry[],
 ): Promise<Set<string>> {
   const fresh = entries.filter((entry) => entry.isNew);
-  for (const [columns, group] of byColumns(fresh, writtenColumns)) {
-    const rows = await insertConversations(tx, tables, columns, toLinesJson(group, tables));
-    if (rows !== group.length)
+  if (fresh.length > 0) {
+    const groups = [...byColumns(fresh, writtenColumns)];
+    const rows = await insertConversations(
+      tx,
+      tables,
+      groups.map(([columns, group]) => ({ columns, lines: toLinesJson(group, tables) })),
+    );
+    if (rows !== fresh.length)
       throw new LoraExportError(
         'E_DB_ACCESS',
-        `The database took ${rows} of ${group.length} new conversations`,
+        `The database took ${rows} of ${fresh.length} new conversations`,
       );
   }
   await writeTurns(tx, tables, fresh);
@@ -52,7 +57,7 @@ export async function writeBatch(
 
 async function writeTurns(tx: postgres.ISql, tables: ImportTables, entries: readonly Entry[]): Promise<void> {
   for (const [columns, group] of byColumns(entries, (entry) => entry.turnColumns)) {
-    await insertTurns(tx, tables, columns, toLinesJson(group, tables));
+    await insertTurns(tx, tables, columns, toLinesJson(group, tables, 'turns'));
   }
 }
 

@@ -45,7 +45,10 @@ export async function prepareInDirectory(path: string, context: DestinationConte
 export async function prepareManaged(root: string, context: DestinationContext): Promise<Destination> {
   const absolute = resolve(root);
   await makeManagedDirectory(absolute);
-  return fileDestination({ directory: join(absolute, context.exportId), managed: true }, { ...context, force: false });
+  return fileDestination(
+    { directory: join(absolute, context.exportId), managed: true },
+    { ...context, force: false },
+  );
 }
 
 async function makeManagedDirectory(root: string): Promise<void> {
@@ -129,8 +132,12 @@ async function openFile(place: FilePlace, partial: string, force: boolean): Prom
     publish: (fileName): Promise<Published> =>
       step(join(directory, name ?? fileName), async () => {
         // The directory may have been swapped since: only our own file is given the name.
-        if (!(await isOurs(temporary))) throw Object.assign(new Error('the temporary file is gone'), { code: 'ENOENT' });
-        final = await giveName(temporary, directory, name ?? fileName, { force, numbered: name === undefined });
+        if (!(await isOurs(temporary)))
+          throw Object.assign(new Error('the temporary file is gone'), { code: 'ENOENT' });
+        final = await giveName(temporary, directory, name ?? fileName, {
+          force,
+          numbered: name === undefined,
+        });
         state = 'published';
         await syncDirectory(directory);
         return { location: final, url: pathToFileURL(final).href };

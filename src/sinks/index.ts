@@ -7,7 +7,10 @@ import { prepareStream } from './stream.js';
  * Checks an output before anything is asked of the database, without creating more than the managed directory.
  * @throws LoraExportError `E_USAGE`, `E_OUTPUT` or `E_OUTPUT_EXISTS`
  */
-export async function prepareDestination(output: OutputRequest, context: DestinationContext): Promise<Destination> {
+export async function prepareDestination(
+  output: OutputRequest,
+  context: DestinationContext,
+): Promise<Destination> {
   switch (output.kind) {
     case 'stream':
       return prepareStream(context);

@@ -1,4 +1,5 @@
 import { LoraExportError } from '../errors.js';
+import { visible } from '../visible.js';
 
 const EXPLANATIONS: Record<string, readonly [what: string, hint: string]> = {
   ENOSPC: ['there is no space left on the device', 'Free some space, or write elsewhere with --output.'],
@@ -6,8 +7,14 @@ const EXPLANATIONS: Record<string, readonly [what: string, hint: string]> = {
   EROFS: ['the file system is read-only', 'Write elsewhere with --output.'],
   EACCES: ['permission denied', 'Choose a directory that you may write to with --output.'],
   EPERM: ['the operation is not permitted', 'Choose a directory that you may write to with --output.'],
-  EFBIG: ['the file would exceed the size limit of this process or file system', 'Raise the limit (ulimit -f), or use --gzip.'],
-  EIO: ['the device reported an I/O error', 'Check the disk before trying again; write elsewhere with --output.'],
+  EFBIG: [
+    'the file would exceed the size limit of this process or file system',
+    'Raise the limit (ulimit -f), or use --gzip.',
+  ],
+  EIO: [
+    'the device reported an I/O error',
+    'Check the disk before trying again; write elsewhere with --output.',
+  ],
   ENOENT: ['the directory does not exist', 'Create it first, or write elsewhere with --output.'],
   ENOTDIR: ['a part of the path is not a directory', 'Check the path given with --output.'],
   EMFILE: ['this process may not open more files', 'Raise the limit (ulimit -n).'],
@@ -21,12 +28,12 @@ export function outputError(error: unknown, location: string): LoraExportError {
   if (code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED' || code === 'ERR_STREAM_WRITE_AFTER_END') {
     return new LoraExportError('E_CONSUMER_CLOSED', 'The reader closed the output early.', { cause: error });
   }
-  const [what, hint] = EXPLANATIONS[code] ?? [`the system reported ${code}`, 'Write elsewhere with --output.'];
-  return new LoraExportError('E_OUTPUT', `Cannot write ${printable(location)}: ${what}.`, { hint, cause: error });
-}
-
-/** A path for a message: control characters would act on a terminal. */
-function printable(location: string): string {
-  // oxlint-disable-next-line no-control-regex -- finding them is the point
-  return location.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\u{fffd}');
+  const [what, hint] = EXPLANATIONS[code] ?? [
+    `the system reported ${code}`,
+    'Write elsewhere with --output.',
+  ];
+  return new LoraExportError('E_OUTPUT', `Cannot write ${visible(location)}: ${what}.`, {
+    hint,
+    cause: error,
+  });
 }

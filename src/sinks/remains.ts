@@ -13,7 +13,11 @@ const MOST_NAMES = 100;
  * The file that a dead run had published before it could say so, or null. It is ours when its bytes are those announced
  * and the temporary name is gone or names the same file: a run unlinks that name only after publishing.
  */
-export async function findPublished(record: OutputRecord, exportId: string, sealed: Sealed): Promise<string | null> {
+export async function findPublished(
+  record: OutputRecord,
+  exportId: string,
+  sealed: Sealed,
+): Promise<string | null> {
   const { directory, name } = record;
   if (directory === undefined || name === undefined) return null;
   const temporary = await lstat(join(directory, partialName(exportId))).catch(() => null);

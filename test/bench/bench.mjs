@@ -52,7 +52,17 @@ async function main() {
   const ours = { name: 'lora-export', file: join(directory, 'ours.jsonl'), command: 'node' };
   ours.args = [cli, 'export', '--scope', 'approved', '--force', '--output', ours.file];
   const psql = { name: 'psql \\copy', file: join(directory, 'psql.jsonl'), command: 'psql' };
-  psql.args = [url, '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-c', `set time zone 'UTC'`, '-c', copyStatement(psql.file)];
+  psql.args = [
+    url,
+    '-X',
+    '-q',
+    '-v',
+    'ON_ERROR_STOP=1',
+    '-c',
+    `set time zone 'UTC'`,
+    '-c',
+    copyStatement(psql.file),
+  ];
   const contestants = (await isInstalled('psql')) ? [ours, psql] : [ours];
   if (contestants.length === 1) say('psql is not installed: nothing to compare with');
 

@@ -102,10 +102,10 @@ describe('migrate', () => {
   test('changes nothing the second time, not even the rows', async () => {
     const { sql } = await database();
     await applyAuthShim(sql);
-    await migrate(sql, { schema: 'public', withSource: true });
+    await migrate(sql, { schema: 'public', sourceSchema: 'public' });
     await addLog(sql, { userId: await addUser(sql), status: 'completed' });
     const before = await sql`select * from export_logs`;
-    await migrate(sql, { schema: 'public', withSource: true });
+    await migrate(sql, { schema: 'public', sourceSchema: 'public' });
     expect(await sql`select * from export_logs`).toEqual(before);
     expect(await failed(sql)).toEqual([]);
   });
@@ -113,7 +113,7 @@ describe('migrate', () => {
   test('creates the schema, also one whose name needs quotes, and stays inside it', async () => {
     const { sql } = await database();
     const schema = 'My "audit" schema';
-    await migrate(sql, { schema, withSource: true });
+    await migrate(sql, { schema, sourceSchema: schema });
     expect(await tablesOf(sql, schema)).toEqual([
       'conversation_turns',
       'conversations',
@@ -129,7 +129,7 @@ describe('migrate', () => {
   test('leaves source tables that exist as they are', async () => {
     const { sql } = await database();
     await sql`create table conversations (id uuid primary key, title text)`;
-    await migrate(sql, { schema: 'public', withSource: true });
+    await migrate(sql, { schema: 'public', sourceSchema: 'public' });
     expect(await columnsOf(sql, 'public', 'conversations')).toEqual(['id uuid', 'title text']);
     const indexes = await sql`select indexname from pg_indexes where tablename = 'conversations'`;
     expect(indexes.map((row) => row['indexname'])).toEqual(['conversations_pkey']);
@@ -160,7 +160,7 @@ describe('migrate', () => {
     await sql.unsafe(OLD_AUDIT_TABLE);
     const before = await columnsOf(sql, 'public', 'export_logs');
     expect(before).toHaveLength(25);
-    const error = await refusal(migrate(sql, { schema: 'public', withSource: true }));
+    const error = await refusal(migrate(sql, { schema: 'public', sourceSchema: 'public' }));
     expect(error.code).toBe('E_SCHEMA');
     expect(error.hint).toContain('--audit-schema NAME');
     const problems = [
@@ -200,7 +200,9 @@ describe('migrate', () => {
   test('lets several sessions migrate the same database at once', async () => {
     const { sql } = await database();
     await applyAuthShim(sql);
-    const attempts = Array.from({ length: 5 }, () => migrate(sql, { schema: 'fresh', withSource: true }));
+    const attempts = Array.from({ length: 5 }, () =>
+      migrate(sql, { schema: 'fresh', sourceSchema: 'fresh' }),
+    );
     const results = await Promise.all(attempts);
     expect(results.every(({ applied }) => applied.length === 4)).toBe(true);
     expect(await failed(sql, 'fresh')).toEqual([]);

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { formatNames } from '../../formats/index.js';
 import type { App } from '../app.js';
-import { choice, decimal, list, once, refuseContradictions, text, wholeNumber } from '../flags.js';
+import { choice, decimal, list, moment, once, refuseContradictions, text, wholeNumber } from '../flags.js';
 import type { ExportFlags } from '../export-request.js';
 
 /** The words of `SCOPES` and `SORT_KEYS`, repeated here so that help needs no schema library; a test compares them. */
@@ -14,10 +14,24 @@ export function registerExport(program: Command, app: App): void {
     .command('export')
     .description('export conversations to a file, a directory or standard output')
     .addOption(choice('-f, --format <name>', 'format of the file; default: jsonl', formatNames))
-    .addOption(choice('-s, --scope <name>', 'selected (by id), filtered, approved (default), or all that you can see', SCOPES))
-    .option('-o, --output <path>', 'file, directory/ or - for standard output; default: standard output, or the managed directory when that is a terminal', once(text))
+    .addOption(
+      choice(
+        '-s, --scope <name>',
+        'selected (by id), filtered, approved (default), or all that you can see',
+        SCOPES,
+      ),
+    )
+    .option(
+      '-o, --output <path>',
+      'file, directory/ or - for standard output; default: standard output, or the managed directory when that is a terminal',
+      once(text),
+    )
     .optionsGroup('Which conversations:')
-    .option('--ids <list>', 'ids for scope selected: conversations.id or conversation_id, separated by commas', list)
+    .option(
+      '--ids <list>',
+      'ids for scope selected: conversations.id or conversation_id, separated by commas',
+      list,
+    )
     .option('--ids-file <file>', 'the same from a file, one per line; - for standard input', once(text))
     .option('--ignore-missing', 'export the others when some ids match nothing')
     .option('--tier <list>', 'tier is one of these', list)
@@ -25,8 +39,8 @@ export function registerExport(program: Command, app: App): void {
     .option('--exclude-status <list>', 'leave these statuses out, whatever the scope', list)
     .option('--min-quality <score>', 'quality score at least (0 to 10)', once(decimal(0, 10)))
     .option('--max-quality <score>', 'quality score at most (0 to 10)', once(decimal(0, 10)))
-    .option('--from <date>', 'created on or after: 2025-10-29 (UTC), or a time with its zone', once(text))
-    .option('--to <date>', 'created on or before; a date means that whole day', once(text))
+    .option('--from <date>', 'created on or after: 2025-10-29 (UTC), or a time with its zone', once(moment))
+    .option('--to <date>', 'created on or before; a date means that whole day', once(moment))
     .option('--category <list>', 'has one of these categories', list)
     .option('--persona <list>', 'persona is one of these', list)
     .option('--emotion <list>', 'emotion is one of these', list)
@@ -58,8 +72,16 @@ export function registerExport(program: Command, app: App): void {
     .option('--allow-empty', 'write a valid empty file when nothing matches, instead of failing')
     .option('--report <file>', 'list every skipped or doubtful conversation, as JSON lines')
     .option('--dry-run', 'count, show the statement and the file name; write nothing and log nothing')
-    .option('--batch-size <count>', 'conversations per round trip at most; default: 100', once(wholeNumber(1, 10_000)))
-    .option('--retention-hours <hours>', 'when a managed file expires; default: 24', once(decimal(0.001, 87_840)))
+    .option(
+      '--batch-size <count>',
+      'conversations per round trip at most; default: 100',
+      once(wholeNumber(1, 10_000)),
+    )
+    .option(
+      '--retention-hours <hours>',
+      'when a managed file expires; default: 24',
+      once(decimal(0.001, 87_840)),
+    )
     .option('--json', 'the summary, or the error, as one JSON object')
     .optionsGroup('Database:');
   app.addConnectionFlags(command).action(async (flags: ExportFlags) => {

@@ -9,7 +9,11 @@ export function registerImport(program: Command, app: App): void {
     .command('import')
     .description('load conversations from JSONL files (gzip too) into a database; again changes nothing')
     .argument('<file...>', 'files, one conversation per line; - for standard input')
-    .option('--status <status>', 'status of conversations that have none; default: pending_review', once(text))
+    .option(
+      '--status <status>',
+      'status of conversations that have none; default: pending_review',
+      once(text),
+    )
     .option('--json', 'the summary, or the error, as one JSON object per file')
     .optionsGroup('Database:');
   app.addConnectionFlags(command).action(async (files: string[], flags: ImportFlags) => {

@@ -5,4 +5,8 @@ import { registerImport } from './import.js';
 import { registerInit } from './init.js';
 
 /** Every command, in the order of the help text. Registering is cheap: what a command needs is loaded when it runs. */
-export const commands: readonly ((program: Command, app: App) => void)[] = [registerExport, registerInit, registerImport];
+export const commands: readonly ((program: Command, app: App) => void)[] = [
+  registerExport,
+  registerInit,
+  registerImport,
+];

@@ -12,7 +12,10 @@ export function registerInit(program: Command, app: App): void {
     .option('--dry-run', 'print the SQL and run nothing')
     .option('--verify', 'compare what exists with what should, as a table; status 22 on a difference')
     .option('--down', 'drop the audit tables')
-    .option('--force', 'with --down: although they hold rows; with --demo: although the database is not the embedded one')
+    .option(
+      '--force',
+      'with --down: although they hold rows; with --demo: although the database is not the embedded one',
+    )
     .option('--json', 'print the result as JSON')
     .optionsGroup('Database:');
   app.addConnectionFlags(command).action(async (flags: InitFlags) => {
