@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { Writable } from 'node:stream';
 import { AuditTrail } from './audit-trail.js';
 import { ByteWriter } from './bytes/byte-writer.js';
@@ -51,8 +52,8 @@ export type ExportEvent =
 /** Everything an export needs from the outside world. */
 export interface ExportContext {
   readonly database: DatabaseTarget;
-  /** Name of this machine: it tells later from where the remains of a dead run can be seen. */
-  readonly host: string;
+  /** Name of this machine: it tells later from where the remains of a dead run can be seen. Default: its host name. */
+  readonly host?: string | undefined;
   /** Where a request with output `stream` goes. It is neither ended nor destroyed. */
   readonly stream?: Writable | undefined;
   /** Aborting ends the run cleanly: no file, the row `failed`. Its reason is thrown. */
@@ -95,7 +96,7 @@ export interface ExportResult {
  * @example
  * const result = await exportConversations(
  *   { format: 'jsonl', scope: 'approved', output: { kind: 'stream' } },
- *   { database: parseDatabaseUrl(url, 'DATABASE_URL'), stream: response, host: hostname() },
+ *   { database: parseDatabaseUrl(url, 'DATABASE_URL'), stream: response },
  * );
  */
 export async function exportConversations(
@@ -144,7 +145,7 @@ async function openRun(
   destination: Destination,
   exportId: string,
 ): Promise<Run> {
-  const { database, host, signal } = context;
+  const { database, host = hostname(), signal } = context;
   const { auditSchema, format } = request;
   const onNotice = (text: string): void => context.onEvent?.({ kind: 'notice', text });
   const connection = await connect(database, { purpose: 'audit', onNotice });

@@ -10,7 +10,6 @@ export interface Host {
   readonly platform: NodeJS.Platform;
   /** User id of the process; null where there is no such thing. */
   readonly uid: number | null;
-  readonly hostname: string;
   /** Aborts on the first signal or fatal error, with a LoraExportError as its reason. */
   readonly signal: AbortSignal;
 }

@@ -6,6 +6,9 @@ import { commands } from './commands/index.js';
 import type { Host } from './host.js';
 import { Terminal } from './terminal.js';
 
+/** How the parser ends a command line that asked for help or the version. */
+const ANSWERED = new Set(['commander.help', 'commander.helpDisplayed', 'commander.version']);
+
 /**
  * Runs one command line and returns its exit status; it never throws. Everything that can be thrown ends here, is told
  * once, and becomes a status.
@@ -20,8 +23,7 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
     else await program.parseAsync(argv, { from: 'user' });
     return 0;
   } catch (error) {
-    // Help and version end this way too.
-    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    if (error instanceof CommanderError && ANSWERED.has(error.code)) return 0;
     const told = host.signal.aborted
       ? host.signal.reason
       : error instanceof CommanderError

@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import process from 'node:process';
 import { LoraExportError } from '../errors.js';
 import { run } from './main.js';
@@ -39,7 +38,6 @@ const status = await run(process.argv.slice(2), {
   cwd: process.cwd(),
   platform,
   uid: process.getuid?.() ?? null,
-  hostname: hostname(),
   signal: controller.signal,
 });
 

@@ -25,7 +25,7 @@ export async function runExport(app: App, flags: ExportFlags): Promise<void> {
     }),
   );
   await app.withDatabase(settings, async ({ target }) => {
-    const context = { database: target, host: host.hostname, stream: host.stdout, signal: host.signal };
+    const context = { database: target, stream: host.stdout, signal: host.signal };
     const showJson = flags.json === true;
     if (flags.dryRun) {
       const plan = await planExport(request, context);

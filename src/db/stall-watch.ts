@@ -23,7 +23,7 @@ export function stallWatch(limitMs: number, onStall: () => void): StallWatch {
       if (open++ === 0) {
         silentTicks = 0;
         timer = setInterval(() => {
-          if (++silentTicks >= limit) {
+          if (Date.now() - started >= limitMs) {
             onStall();
           }
         }, tickMs);
@@ -35,6 +35,7 @@ export function stallWatch(limitMs: number, onStall: () => void): StallWatch {
       }
     },
     heard() {
-      },
+      silentTicks = 0;
+    },
   };
 }

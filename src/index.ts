@@ -1,0 +1,28 @@
+/**
+ * The library under the command line: export conversations from your own program, for instance to stream a training
+ * file from a web route. What is not exported here may change at any time.
+ *
+ * @packageDocumentation
+ */
+export { exportConversations } from './export.js';
+export type { ExportContext, ExportEvent, ExportResult } from './export.js';
+export { planExport } from './plan.js';
+export type { ExportPlan } from './plan.js';
+export type { ExportRequest, ExportRequestInput, Filters, OutputRequest, Scope, SortKey } from './request.js';
+export { parseFilters } from './request.js';
+export { importConversations } from './import.js';
+export type { ImportInput, ImportOptions, ImportRequest, ImportResult } from './import.js';
+export { parseDatabaseUrl } from './db/target.js';
+export type { DatabaseTarget, TlsMode } from './db/target.js';
+export { LoraExportError, exitStatusOf } from './errors.js';
+export type { ErrorCode } from './errors.js';
+export { RULES } from './checks.js';
+export type { Finding, Rule } from './checks.js';
+export type { Counts, ReportLine, RuleCount } from './tally.js';
+export type { Recovery } from './recovery.js';
+export type { Conversation, ConversationField, Role, Turn } from './conversation.js';
+export { Text } from './bytes/text.js';
+export { ByteWriter } from './bytes/byte-writer.js';
+export { formats, formatNames } from './formats/index.js';
+export type { FormatName } from './formats/index.js';
+export type { ContentOptions, Encoder, Format } from './formats/format.js';
