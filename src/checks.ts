@@ -96,8 +96,11 @@ function isRole(role: string): role is Role {
   return (ROLES as readonly string[]).includes(role);
 }
 
-/** The signs of text that was cut out of a JSON string at an escape; both were seen in production data. */
-function looksCutOff({ source, end }: Text): boolean {
+/**
+ * The signs of text that was cut out of a JSON string at an escape; both were seen in production data. A quote opens
+ * when it stands after a space or alone; bytes before `start` belong to another turn.
+ */
+function looksCutOff({ source, start, end }: Text): boolean {
   const last = source[end - 1];
-  return last === 0x5c || (last === 0x22 && source[end - 2] === 0x20);
+  return last === 0x5c || (last === 0x22 && (end - 1 === start || source[end - 2] === 0x20));
 }

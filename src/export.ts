@@ -223,6 +223,8 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
       storageKey: isManaged ? `${exportId}/${name}` : null,
     });
     phase('publishing');
+    // Announcing took a round trip; this is the last moment at which the run can still be called off.
+    signal.throwIfAborted();
     const published = await sink.publish(name);
     trail.published();
     phase('published');
@@ -264,7 +266,9 @@ async function writeConversations({ request, context, trail }: Run, reading: Rea
   let bytes = 0;
   const flush = async (): Promise<void> => {
     bytes += out.length;
-    await abortable(sink.write(out.view()), signal);
+    await abortable(sink.write(out.view()), signal).catch((error: unknown) => {
+      throw closedEarly(error, tally);
+    });
     out.clear();
   };
 
@@ -289,6 +293,16 @@ async function writeConversations({ request, context, trail }: Run, reading: Rea
   }
   encoder.end(out);
   if (out.length > 0) await flush();
+}
+
+/** The log should say how much the reader saw, at most. */
+function closedEarly(error: unknown, { written, matched }: Tally): unknown {
+  if (!(error instanceof LoraExportError) || error.code !== 'E_CONSUMER_CLOSED') return error;
+  return new LoraExportError(
+    'E_CONSUMER_CLOSED',
+    `The reader closed the output after ${written} of ${matched} conversations.`,
+    { cause: error },
+  );
 }
 
 /** What the format shows, and the tier, which may become part of the file's name. */

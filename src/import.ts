@@ -9,6 +9,7 @@ import {
 import { explainRefusal, isRefusal } from './import/explain-refusal.js';
 import { contentKey, isUuid, nameUuid } from './import/identity.js';
 import { lineError } from './import/line-error.js';
+import { never, unlessLost } from './import/lost-connection.js';
 import { Notes } from './import/notes.js';
 import { parentResolver } from './import/parents.js';
 import { type ParsedLine, parseLine } from './import/parse-line.js';
@@ -81,11 +82,11 @@ export async function importConversations(
   const stop = signal === undefined ? ended.signal : AbortSignal.any([signal, ended.signal]);
   const load = async (tx: postgres.TransactionSql): Promise<ImportResult> => {
     try {
-      return await loadInput(tx, input, request, stop, options.onProgress);
+      return await unlessLost(() => loadInput(tx, input, request, stop, options.onProgress));
     } catch (error) {
-      // After a lost connection `begin` has rejected already; a ROLLBACK on it would crash the driver beyond any catch.
+      // The loss of an idle connection shows only in `begin`, which has rejected by now.
       await new Promise(setImmediate);
-      if (ended.signal.aborted) return await new Promise<never>(() => undefined);
+      if (ended.signal.aborted) return await never();
       throw error;
     }
   };
@@ -213,7 +214,7 @@ function batchLoader(
         return planEntry(line, { key, id, isNew, parentId: parent.id }, tables, defaults, notes);
       });
       const changed = await tx
-        .savepoint((savepoint) => writeBatch(savepoint, tables, entries))
+        .savepoint((savepoint) => unlessLost(() => writeBatch(savepoint, tables, entries)))
         .catch(async (error: unknown) => {
           throw isRefusal(error) ? await explainRefusal(tx, tables, entries, file, error) : error;
         });

@@ -846,6 +846,10 @@ describe('tables of another shape', () => {
 });
 
 describe('an import that is stopped', () => {
+  /** Tables of all test databases have the same numbers, and other test files run beside this one. */
+  const here = () =>
+    database.sql`database = (select oid from pg_database where datname = current_database())`;
+
   it('leaves nothing when the signal aborts between batches', async () => {
     const stop = new AbortController();
     const reason = new Error('stopped');
@@ -879,7 +883,11 @@ describe('an import that is stopped', () => {
     const other = connect();
     const first = importConversations(other, { name: 'slow', open: () => holding }, { schema: 'public' });
     await expect
-      .poll(async () => (await sql`select 1 from pg_locks where locktype = 'advisory' and granted`).length)
+      .poll(
+        async () =>
+          (await database.sql`select 1 from pg_locks where locktype = 'advisory' and granted and ${here()}`)
+            .length,
+      )
       .toBe(1);
     const second = load(jsonl(record('a')), { signal: stop.signal });
     setTimeout(() => stop.abort(reason), 100);
@@ -897,13 +905,44 @@ describe('an import that is stopped', () => {
       () => 'done',
       (error: unknown) => error,
     );
-    const backend = () => sql`select pid from pg_locks where locktype = 'advisory' and granted`;
+    const backend = () =>
+      database.sql`select pid from pg_locks where locktype = 'advisory' and granted and ${here()}`;
     await expect.poll(async () => (await backend()).length).toBe(1);
-    await sql`select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted`;
+    await database.sql`select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and granted and ${here()}`;
     expect(await outcome).toBeInstanceOf(Error);
     expect(stream.destroyed).toBe(true);
     await delay(50);
     await other.end({ timeout: 1 });
+    expect(await stored()).toEqual([]);
+  });
+
+  it('ends in one error, with nothing thrown past it, when the connection is lost while a batch is written', async () => {
+    const uncaught: unknown[] = [];
+    const remember = (error: unknown): void => void uncaught.push(error);
+    process.on('uncaughtException', remember);
+    const other = connect();
+    try {
+      // A lock on the turns stops the import in the middle of its first batch.
+      await sql.begin(async (tx) => {
+        await tx`lock table conversation_turns`;
+        const input = { name: 'a', open: () => Readable.from([Buffer.from(jsonl(record('a')))]) };
+        const outcome = importConversations(other, input, { schema: 'public' }).then(
+          () => 'done',
+          (error: unknown) => error,
+        );
+        const waiting = () =>
+          database.sql`select pid from pg_locks where relation = 'conversation_turns'::regclass and not granted and ${here()}`;
+        await expect.poll(async () => (await waiting()).length).toBe(1);
+        await database.sql`
+          select pg_terminate_backend(pid) from pg_locks where relation = 'conversation_turns'::regclass and not granted and ${here()}`;
+        expect(await outcome).toBeInstanceOf(Error);
+      });
+      await delay(100);
+    } finally {
+      await other.end({ timeout: 1 });
+      process.off('uncaughtException', remember);
+    }
+    expect(uncaught).toEqual([]);
     expect(await stored()).toEqual([]);
   });
 

@@ -5,11 +5,11 @@
  * it (end exclusive). Making one costs an object, not a copy and not a decoding.
  */
 export class Text {
-  readonly source: Uint8Array;
+  readonly source: Buffer;
   readonly start: number;
   readonly end: number;
 
-  constructor(source: Uint8Array, start = 0, end = source.length) {
+  constructor(source: Buffer, start = 0, end = source.length) {
     this.source = source;
     this.start = start;
     this.end = end;
@@ -32,7 +32,6 @@ export class Text {
 
   /** The characters between two offsets into `source`, neither of which may lie inside one. */
   part(start: number, end: number): string {
-    const { buffer, byteOffset } = this.source;
-    return Buffer.from(buffer, byteOffset + start, end - start).toString('utf8');
+    return this.source.toString('utf8', start, end);
   }
 }

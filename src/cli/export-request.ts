@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream';
 import { LoraExportError } from '../errors.js';
 import { invalidRequest, parseFilters, type ExportRequestInput, type Filters } from '../request.js';
 import { z } from 'zod';
+import { readJsonFile } from './json-file.js';
 import { readTextFile } from './text-file.js';
 import type { ConnectionFlags, Settings } from './settings.js';
 
@@ -176,15 +177,7 @@ function readFilters(flags: ExportFlags, cwd: string): Filters | undefined {
 }
 
 function readFilterFile(path: string): Filters {
-  let value: unknown;
-  try {
-    value = JSON.parse(readTextFile(path, '--filter-file'));
-  } catch (error) {
-    if (error instanceof LoraExportError) throw error;
-    throw new LoraExportError('E_USAGE', `${path} is not valid JSON: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
+  const value = readJsonFile(path, '--filter-file');
   try {
     return parseFilters(value);
   } catch (error) {

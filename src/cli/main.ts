@@ -19,6 +19,7 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   const terminal = new Terminal(host);
   const program = createProgram(host, terminal, argv);
   try {
+    refuseUnknownTopic(program, argv);
     if (argv.length === 0) program.outputHelp();
     else await program.parseAsync(argv, { from: 'user' });
     return 0;
@@ -56,6 +57,16 @@ export function createProgram(host: Host, terminal: Terminal, argv: readonly str
   const app = new App(host, terminal, argv);
   for (const register of commands) register(program, app);
   return program;
+}
+
+/** The parser answers `help` for a command that does not exist with the general help, as if nothing were wrong. */
+function refuseUnknownTopic(program: Command, [command, topic]: readonly string[]): void {
+  if (command !== 'help' || topic === undefined || topic.startsWith('-')) return;
+  const topics = ['help', ...program.commands.map((known) => known.name())];
+  if (topics.includes(topic)) return;
+  throw new LoraExportError('E_USAGE', `unknown command '${topic}'`, {
+    hint: `Commands: ${topics.join(', ')}.`,
+  });
 }
 
 /** `error: unknown option '--formt'\n(Did you mean --format?)` in our form. */

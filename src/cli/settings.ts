@@ -5,16 +5,24 @@ import { LoraExportError } from '../errors.js';
 import { SCOPES } from '../request.js';
 import { formatNames } from '../formats/index.js';
 import type { Host } from './host.js';
+import { readJsonFile } from './json-file.js';
 import { readTextFile } from './text-file.js';
+
+/** As in a request; checked here as well, so that the message can name the file or the variable. */
+const MOST_RETENTION_HOURS = 24 * 3660;
 
 /** What the configuration file may hold; a setting that nobody knows is an error, not a silence. */
 const configFile = z.strictObject({
   databaseUrl: z.string().min(1).optional(),
-  userId: z.guid().optional(),
+  userId: z.guid('must be a UUID').optional(),
   schema: z.string().min(1).optional(),
   auditSchema: z.string().min(1).optional(),
   directory: z.string().min(1).optional(),
-  retentionHours: z.number().positive().optional(),
+  retentionHours: z
+    .number()
+    .positive('must be greater than 0')
+    .max(MOST_RETENTION_HOURS, 'must be at most ten years')
+    .optional(),
   format: z.enum(formatNames).optional(),
   scope: z.enum(SCOPES).optional(),
 });
@@ -100,10 +108,11 @@ function checkedUser(setting: Setting<string> | null): Setting<string> | null {
 
 function retention(value: string | undefined): number | undefined {
   if (value === undefined || value === '') return undefined;
-  if (/^\d+(\.\d+)?$/.test(value) && Number(value) > 0) return Number(value);
+  const hours = /^\d+(\.\d+)?$/.test(value) ? Number(value) : Number.NaN;
+  if (hours > 0 && hours <= MOST_RETENTION_HOURS) return hours;
   throw new LoraExportError(
     'E_USAGE',
-    `LORA_EXPORT_RETENTION_HOURS must be a number of hours greater than 0, not "${value}".`,
+    `LORA_EXPORT_RETENTION_HOURS must be a number of hours greater than 0 and at most ten years, not "${value}".`,
   );
 }
 
@@ -115,20 +124,12 @@ function readEnvFile(path: string): Record<string, string | undefined> {
 function readConfig(named: string | undefined, host: Host, env: Settings['env']): ConfigFile {
   const path = named === undefined ? usualConfigPath(host, env) : resolve(host.cwd, named);
   if (path === null) return {};
-  let text: string;
+  let value: unknown;
   try {
-    text = readTextFile(path, '--config');
+    value = readJsonFile(path, '--config');
   } catch (error) {
     if (named === undefined && isMissing(error)) return {};
     throw error;
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new LoraExportError('E_USAGE', `${path} is not valid JSON: ${(error as Error).message}`, {
-      cause: error,
-    });
   }
   const result = configFile.safeParse(value);
   if (result.success) return result.data;
@@ -153,5 +154,7 @@ function usualConfigPath({ platform }: Host, env: Settings['env']): string | nul
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof LoraExportError && (error.cause as NodeJS.ErrnoException).code === 'ENOENT';
+  return (
+    error instanceof LoraExportError && (error.cause as NodeJS.ErrnoException | undefined)?.code === 'ENOENT'
+  );
 }

@@ -6,7 +6,10 @@ import { visible } from '../visible.js';
 /** The only code that touches standard output, standard error and what a terminal can do. */
 export class Terminal {
   readonly #host: Host;
+  /** Loaded once: a second spinner would keep the process alive after the first was stopped. */
+  #loading: Promise<Status> | undefined;
   #status: Status | undefined;
+  #statusText: string | undefined;
 
   constructor(host: Host) {
     this.#host = host;
@@ -41,11 +44,16 @@ export class Terminal {
   /** What is going on right now: one line that replaces itself, only where somebody watches. */
   async status(text: string): Promise<void> {
     if (!this.isInteractive) return;
-    this.#status ??= await createStatus(this.#host);
-    this.#status.show(visible(text));
+    this.#statusText = visible(text);
+    const status = await (this.#loading ??= createStatus(this.#host));
+    // It may have been cleared, or another text come in, while the spinner was loading.
+    if (this.#statusText === undefined) return;
+    this.#status = status;
+    status.show(this.#statusText);
   }
 
   clearStatus(): void {
+    this.#statusText = undefined;
     this.#status?.stop();
     this.#status = undefined;
   }

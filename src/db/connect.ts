@@ -79,6 +79,9 @@ function reconnecting(
       .then((session) => {
         current = session;
       })
+      .catch((error: unknown) => {
+        throw ended ?? error;
+      })
       .finally(() => {
         opening = undefined;
       });
@@ -98,11 +101,11 @@ function reconnecting(
       get: (_first, key) => Reflect.get(current.sql, key) as unknown,
     }),
     async ask(statement) {
-      if (ended === null && current.lost !== null) {
-        await revive();
-      }
       if (ended !== null) {
         throw ended;
+      }
+      if (current.lost !== null) {
+        await revive();
       }
       return current.ask(statement);
     },
@@ -110,6 +113,7 @@ function reconnecting(
       return ended ?? current.lost;
     },
     destroy,
+    tapRows: () => current.tapRows(),
     async close() {
       if (ended === null) {
         await current.close();

@@ -1,4 +1,5 @@
 import type { Connection } from './connect.js';
+import { identifier } from './identifier.js';
 
 /** A run whose owner has not been heard of for longer than the heartbeat limit. */
 export interface DeadRun {
@@ -36,8 +37,8 @@ export async function closeDeadRun(
       () => sql<DeadRun[]>`
         select r.export_id as "exportId", r.phase, r.worker_host as "workerHost", r.output,
           l.file_size::double precision as size, r.sha256
-        from ${sql(auditSchema)}.export_runs r
-        join ${sql(auditSchema)}.export_logs l using (export_id)
+        from ${identifier(sql, auditSchema)}.export_runs r
+        join ${identifier(sql, auditSchema)}.export_logs l using (export_id)
         where l.status = 'processing' and r.heartbeat_at < now() - ${limitSeconds} * interval '1 second'
           and (${after}::uuid is null or r.export_id > ${after}::uuid)
         order by r.export_id
@@ -50,11 +51,11 @@ export async function closeDeadRun(
       await ask(
         () => sql`
           with run as (
-            update ${sql(auditSchema)}.export_runs set phase = 'done', updated_at = now()
+            update ${identifier(sql, auditSchema)}.export_runs set phase = 'done', updated_at = now()
             where export_id = ${run.exportId} and heartbeat_at < now() - ${limitSeconds} * interval '1 second'
             returning export_id
           )
-          update ${sql(auditSchema)}.export_logs l
+          update ${identifier(sql, auditSchema)}.export_logs l
           set status = ${verdict.status}, updated_at = now(),
             file_url = ${verdict.status === 'completed' ? verdict.url : null},
             error_message = ${verdict.status === 'failed' ? verdict.message : null},

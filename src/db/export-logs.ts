@@ -1,5 +1,6 @@
 import { LoraExportError } from '../errors.js';
 import type { Connection } from './connect.js';
+import { identifier } from './identifier.js';
 
 /** What the audit log is told when a run begins. */
 export interface NewRun {
@@ -49,11 +50,11 @@ export async function startExport({ sql, ask }: Connection, auditSchema: string,
   await ask(
     () => sql`
       with log as (
-        insert into ${sql(auditSchema)}.export_logs (export_id, user_id, format, config, conversation_count, status)
+        insert into ${identifier(sql, auditSchema)}.export_logs (export_id, user_id, format, config, conversation_count, status)
         values (${run.exportId}, ${run.userId}, ${run.format}, ${sql.json(run.config as never)}, ${run.matched}, 'processing')
         returning export_id
       )
-      insert into ${sql(auditSchema)}.export_runs
+      insert into ${identifier(sql, auditSchema)}.export_runs
         (export_id, phase, worker_id, worker_host, matched_count, output)
       select export_id, 'writing', ${run.workerId}::uuid, ${run.workerHost}, ${run.matched}::integer,
         ${sql.json(run.output as never)}::jsonb
@@ -71,7 +72,7 @@ export async function restartExport(
   const { sql, ask } = connection;
   const rows = await ask(
     () => sql`
-      update ${sql(auditSchema)}.export_runs r
+      update ${identifier(sql, auditSchema)}.export_runs r
       set attempt = attempt + 1, phase = 'writing', matched_count = ${matched}, read_count = 0, written_count = 0,
         skipped_count = 0, heartbeat_at = now(), updated_at = now()
       where ${ownedAndProcessing(connection, auditSchema, owner)}
@@ -90,7 +91,7 @@ export async function beat(
   const { sql, ask } = connection;
   const rows = await ask(
     () => sql`
-      update ${sql(auditSchema)}.export_runs r
+      update ${identifier(sql, auditSchema)}.export_runs r
       set heartbeat_at = now(), updated_at = now(), read_count = ${progress.read},
         written_count = ${progress.written}, skipped_count = ${progress.skipped}
       where ${ownedAndProcessing(connection, auditSchema, owner)}
@@ -110,7 +111,7 @@ export async function markPublishing(
   const rows = await ask(
     () => sql`
       with run as (
-        update ${sql(auditSchema)}.export_runs r
+        update ${identifier(sql, auditSchema)}.export_runs r
         set phase = 'publishing', sha256 = ${file.sha256}, read_count = ${file.written + file.skipped},
           written_count = ${file.written}, skipped_count = ${file.skipped},
           skips = ${sql.json(file.skips as never)}, warnings = ${sql.json(file.warnings as never)},
@@ -118,7 +119,7 @@ export async function markPublishing(
         where ${ownedAndProcessing(connection, auditSchema, owner)}
         returning export_id
       )
-      update ${sql(auditSchema)}.export_logs l
+      update ${identifier(sql, auditSchema)}.export_logs l
       set file_size = ${file.size}, conversation_count = ${file.written}, updated_at = now()
       from run where l.export_id = run.export_id
       returning 1`,
@@ -137,13 +138,13 @@ export async function completeExport(
   const rows = await ask(
     () => sql<{ expiresAt: string | null; durationMs: string }[]>`
       with run as (
-        update ${sql(auditSchema)}.export_runs r
+        update ${identifier(sql, auditSchema)}.export_runs r
         set phase = 'done', heartbeat_at = now(), updated_at = now(),
           duration_ms = round(extract(epoch from clock_timestamp() - r.created_at) * 1000)
         where ${ownedAndProcessing(connection, auditSchema, owner)}
         returning r.export_id, r.duration_ms
       )
-      update ${sql(auditSchema)}.export_logs l
+      update ${identifier(sql, auditSchema)}.export_logs l
       set status = 'completed', file_url = ${end.url}, updated_at = now(),
         expires_at = now() + ${end.retentionHours}::double precision * interval '1 hour',
         config = l.config || ${sql.json({ result: end.result } as never)}
@@ -167,14 +168,14 @@ export async function failExport(
   const rows = await ask(
     () => sql`
       with run as (
-        update ${sql(auditSchema)}.export_runs r
+        update ${identifier(sql, auditSchema)}.export_runs r
         set phase = 'done', heartbeat_at = now(), updated_at = now(), read_count = ${failure.progress.read},
           written_count = ${failure.progress.written}, skipped_count = ${failure.progress.skipped},
           duration_ms = round(extract(epoch from clock_timestamp() - r.created_at) * 1000)
         where ${ownedAndProcessing(connection, auditSchema, owner)}
         returning r.export_id
       )
-      update ${sql(auditSchema)}.export_logs l
+      update ${identifier(sql, auditSchema)}.export_logs l
       set status = 'failed', error_message = ${failure.message}, updated_at = now()
       from run where l.export_id = run.export_id
       returning 1`,
@@ -185,7 +186,7 @@ export async function failExport(
 function ownedAndProcessing({ sql }: Connection, auditSchema: string, { exportId, workerId }: Owner) {
   return sql`r.export_id = ${exportId} and r.worker_id = ${workerId}
     and exists (
-      select from ${sql(auditSchema)}.export_logs own
+      select from ${identifier(sql, auditSchema)}.export_logs own
       where own.export_id = r.export_id and own.status = 'processing'
     )`;
 }

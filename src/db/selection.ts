@@ -85,11 +85,12 @@ function* filterConditions(sql: postgres.Sql, source: Source, filters: Filters):
     if (qualityScoreMax !== undefined) yield sql`c.quality_score <= ${qualityScoreMax}::numeric`;
   }
   if (dateFrom !== undefined || dateTo !== undefined) requireColumn(source, 'created_at', 'a date filter');
-  if (dateFrom !== undefined) yield sql`c.created_at >= ${dateFrom}::timestamptz`;
+  // As text: the driver would turn a parameter of a date type into milliseconds.
+  if (dateFrom !== undefined) yield sql`c.created_at >= ${dateFrom}::text::timestamptz`;
   if (dateTo !== undefined) {
     yield isWholeDay(dateTo)
-      ? sql`c.created_at < (${dateTo}::date + 1)::timestamptz`
-      : sql`c.created_at <= ${dateTo}::timestamptz`;
+      ? sql`c.created_at < (${dateTo}::text::date + 1)::timestamptz`
+      : sql`c.created_at <= ${dateTo}::text::timestamptz`;
   }
   if (categories) yield categoryCondition(sql, source, categories);
   for (const [field, values] of [
@@ -113,7 +114,7 @@ function categoryCondition(sql: postgres.Sql, source: Source, categories: string
   requireColumn(source, 'category', 'filter categories');
   const type = source.conversations.get('category') ?? '';
   if (type.endsWith('[]')) return sql`c.category::text[] && ${categories}::text[]`;
-  if (type === 'jsonb') return sql`c.category ?| ${categories}::text[]`;
+  if (type === 'jsonb' || type === 'json') return sql`c.category::jsonb ?| ${categories}::text[]`;
   return sql`c.category::text = any(${categories}::text[])`;
 }
 
@@ -164,6 +165,7 @@ function missingColumn(source: Source, name: string, purpose: string): LoraExpor
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
-function isUuid(value: string): boolean {
+/** Whether PostgreSQL's `uuid` takes it, in the usual spelling with hyphens. */
+export function isUuid(value: string): boolean {
   return UUID.test(value);
 }

@@ -13,6 +13,7 @@ import { createDriver } from './driver.js';
 import { translateDatabaseError } from './driver-errors.js';
 import { DriverSocket } from './driver-socket.js';
 import { lastServerError, readGreeting } from './server-message.js';
+import { RowTap, type RawRow } from './row-tap.js';
 import { dialToCancel } from './cancel-socket.js';
 import { openSocket } from './socket.js';
 import { stallWatch } from './stall-watch.js';
@@ -34,6 +35,19 @@ export interface Connection {
   readonly destroy: (reason: Error) => void;
   /** Says goodbye to the server. Takes at most 5 s and never throws; a second call does nothing. */
   readonly close: () => Promise<void>;
+  /**
+   * From now on rows do not reach the driver: its statements answer with none, and the tap has them, as raw bytes, once
+   * the statement was answered. Only for a single session.
+   */
+  readonly tapRows: () => OpenTap;
+}
+
+/** The rows of statements, past the driver. */
+export interface OpenTap {
+  /** The rows of the earliest statement answered whose rows were not taken yet. */
+  readonly take: () => RawRow[];
+  /** The driver gets its rows again. */
+  readonly end: () => void;
 }
 
 export interface SessionOptions {
@@ -72,6 +86,7 @@ export async function openSession(target: DatabaseTarget, options: SessionOption
   let isProven = false;
   let isClosing = false;
   let dialled = false;
+  let tap: RowTap | null = null;
   let raw: Socket | undefined;
   let driverSocket: DriverSocket | undefined;
 
@@ -154,6 +169,10 @@ export async function openSession(target: DatabaseTarget, options: SessionOption
     socket.on('data', (chunk: Buffer) => {
       watch.heard();
       last = chunk;
+      if (tap !== null) {
+        tap.feed(chunk);
+        return;
+      }
       if (greeting === null) {
         forDriver.emit('data', chunk);
         return;
@@ -213,6 +232,18 @@ export async function openSession(target: DatabaseTarget, options: SessionOption
     }
   }
 
+  function tapRows(): OpenTap {
+    const opened = new RowTap((bytes) => lost === null && driverSocket?.emit('data', bytes));
+    tap = opened;
+    return {
+      take: () => opened.take(),
+      end() {
+        opened.end();
+        tap = null;
+      },
+    };
+  }
+
   async function close(): Promise<void> {
     if (lost === null && !isClosing) {
       isClosing = true;
@@ -235,6 +266,7 @@ export async function openSession(target: DatabaseTarget, options: SessionOption
     },
     destroy,
     close,
+    tapRows,
   };
 }
 

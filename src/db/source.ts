@@ -1,5 +1,6 @@
 import { LoraExportError } from '../errors.js';
 import type { Connection } from './connect.js';
+import { identifier } from './identifier.js';
 
 /** What introspection found: which columns the two source tables really have, and how they are tied together. */
 export interface Source {
@@ -120,8 +121,8 @@ async function findParentKey(
 
 async function probeParentKey(connection: Connection, schema: string): Promise<'id' | 'conversation_id'> {
   const { sql } = connection;
-  const conversations = sql`${sql(schema)}.conversations`;
-  const turns = sql`${sql(schema)}.conversation_turns`;
+  const conversations = sql`${identifier(sql, schema)}.conversations`;
+  const turns = sql`${identifier(sql, schema)}.conversation_turns`;
   const [hit] = await connection.ask(
     () => sql<{ empty: boolean; id: boolean; business: boolean }[]>`
       with sample as (select distinct conversation_id::text as key from ${turns} limit 1000)

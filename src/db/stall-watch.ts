@@ -23,7 +23,7 @@ export function stallWatch(limitMs: number, onStall: () => void): StallWatch {
       if (open++ === 0) {
         silentTicks = 0;
         timer = setInterval(() => {
-          if (Date.now() - started >= limitMs) {
+          if (++silentTicks >= limit) {
             onStall();
           }
         }, tickMs);

@@ -9,6 +9,7 @@ import {
 import type { LoraExportError } from '../errors.js';
 import type { Entry } from './entry.js';
 import { lineError } from './line-error.js';
+import { unlessLost } from './lost-connection.js';
 import { fieldPath } from './parse-line.js';
 import { writeBatch } from './write-batch.js';
 
@@ -75,7 +76,7 @@ async function refusalOf(
 ): Promise<postgres.PostgresError | undefined> {
   try {
     await tx.savepoint(async (savepoint) => {
-      await work(savepoint);
+      await unlessLost(() => work(savepoint));
       throw undone;
     });
   } catch (error) {

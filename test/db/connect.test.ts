@@ -38,7 +38,7 @@ beforeAll(async () => {
 afterAll(() => database.drop());
 
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) {
+  for (const cleanup of cleanups.splice(0).toReversed()) {
     await cleanup();
   }
 });
@@ -499,6 +499,22 @@ describe('destroy', () => {
     stop.abort(reason);
     expect(await statement).toBe(reason);
     expect(await failureOf(connection.ask(() => connection.sql`select 1`))).toBe(reason);
+  });
+
+  it('also ends the opening of a new session, with its reason', async () => {
+    const proxy = await startedProxy();
+    const connection = await open(proxied(proxy));
+    proxy.stall();
+    proxy.cut();
+    await expect.poll(() => connection.lost).not.toBeNull();
+    const statement = failureOf(connection.ask(() => connection.sql`select 1`));
+    await expect.poll(() => proxy.connections).toBe(2);
+    const reason = new Error('enough');
+    connection.destroy(reason);
+    expect(await statement).toBe(reason);
+    expect(connection.lost).toBe(reason);
+    expect(await failureOf(connection.ask(() => connection.sql`select 1`))).toBe(reason);
+    expect(proxy.connections).toBe(2);
   });
 
   it('from within a notice leaves no error behind', async () => {

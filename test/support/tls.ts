@@ -1,4 +1,4 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
@@ -215,7 +215,9 @@ export async function startTlsServer(certificate: Certificate): Promise<Listener
     logFile: join(home, 'server.log'),
     settings: ['fsync=off', 'ssl=on', 'listen_addresses=127.0.0.1', `port=${port}`],
   });
+  const guard = guardAgainstKill(child.pid ?? 0, root);
   const close = async () => {
+    guard.kill('SIGKILL');
     if (child.exitCode === null && child.signalCode === null) {
       child.ref();
       const exit = once(child, 'exit');
@@ -232,6 +234,15 @@ export async function startTlsServer(certificate: Certificate): Promise<Listener
     throw new Error(`The TLS test server did not start:\n${log}`, { cause: error });
   }
   return { port, close, [Symbol.asyncDispose]: close };
+}
+
+/** A killed test run closes nothing; this shell notices the closed pipe, and leaves no server or directory behind. */
+function guardAgainstKill(pid: number, root: string) {
+  const script = 'cat; kill -QUIT "$0"; sleep 1; rm -rf "$1"';
+  return spawn('/bin/sh', ['-c', script, String(pid), root], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  });
 }
 
 async function createRoles(host: string, port: number): Promise<void> {

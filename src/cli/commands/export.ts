@@ -70,7 +70,7 @@ export function registerExport(program: Command, app: App): void {
     .option('--force', 'replace an existing file')
     .option('--strict', 'fail when any conversation is skipped or looks wrong')
     .option('--allow-empty', 'write a valid empty file when nothing matches, instead of failing')
-    .option('--report <file>', 'list every skipped or doubtful conversation, as JSON lines')
+    .option('--report <file>', 'list every skipped or doubtful conversation, as JSON lines', once(text))
     .option('--dry-run', 'count, show the statement and the file name; write nothing and log nothing')
     .option(
       '--batch-size <count>',
