@@ -168,7 +168,8 @@ export class AuditTrail {
   }
 }
 
-function refusedByLog(error: unknown): unknown {
+/** Whatever the audit log refuses ends the run before content is read. */
+export function refusedByLog(error: unknown): unknown {
   if (!(error instanceof LoraExportError) || error.code === 'E_DB_UNREACHABLE' || error.code === 'E_STALLED')
     return error;
   return new LoraExportError(

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { Writable } from 'node:stream';
-import { AuditTrail } from './audit-trail.js';
+import { AuditTrail, refusedByLog } from './audit-trail.js';
 import { ByteWriter } from './bytes/byte-writer.js';
 import { inspect } from './checks.js';
 import type { ConversationField } from './conversation.js';
@@ -153,7 +153,10 @@ async function openRun(
     signal?.throwIfAborted();
     await requireAuditTables(connection, auditSchema);
     const identity = await identify(connection, request.userId);
-    context.onEvent?.({ kind: 'recovered', recovery: await recoverDeadRuns(connection, auditSchema, host) });
+    const recovery = await recoverDeadRuns(connection, auditSchema, host).catch((error: unknown) => {
+      throw refusedByLog(error);
+    });
+    context.onEvent?.({ kind: 'recovered', recovery });
     const trail = new AuditTrail({
       connection,
       auditSchema,

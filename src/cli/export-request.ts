@@ -124,9 +124,16 @@ function outputOf(
     });
   }
   const absolute = resolve(cwd, path);
-  const isDirectory =
-    path.endsWith('/') || lstatSync(absolute, { throwIfNoEntry: false })?.isDirectory() === true;
-  return { kind: isDirectory ? 'directory' : 'file', path: absolute };
+  return { kind: path.endsWith('/') || isDirectory(absolute) ? 'directory' : 'file', path: absolute };
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return lstatSync(path).isDirectory();
+  } catch {
+    // Whoever writes there says what is wrong with it.
+    return false;
+  }
 }
 
 async function readIds(

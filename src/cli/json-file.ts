@@ -12,9 +12,9 @@ export function readJsonFile(path: string, flag: string): unknown {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new LoraExportError('E_USAGE', `${path} is not valid JSON: ${(error as Error).message}`, {
-      cause: error,
-    });
+    // The parser quotes what stands around the mistake, which may be a piece of a password; so no `cause` either.
+    const [what] = (error as Error).message.split(/, (?:\.\.\.)?"/);
+    throw new LoraExportError('E_USAGE', `${path} is not valid JSON: ${what}.`);
   }
   const key = repeatedKey(text);
   if (key === null) return value;

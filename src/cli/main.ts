@@ -64,14 +64,20 @@ function refuseUnknownTopic(program: Command, [command, topic]: readonly string[
   if (command !== 'help' || topic === undefined || topic.startsWith('-')) return;
   const topics = ['help', ...program.commands.map((known) => known.name())];
   if (topics.includes(topic)) return;
-  throw new LoraExportError('E_USAGE', `unknown command '${topic}'`, {
+  throw new LoraExportError('E_USAGE', withoutUrl(`unknown command '${topic}'`), {
     hint: `Commands: ${topics.join(', ')}.`,
   });
 }
 
+/** A word that was not understood may hold a database URL, and that a password: `--databse-url=postgres://…`. */
+function withoutUrl(text: string): string {
+  return text.replace(/[a-z][a-z0-9+.-]*:\/\/.*(?='|$)/is, '(a URL)');
+}
+
 /** `error: unknown option '--formt'\n(Did you mean --format?)` in our form. */
 function usageError({ message }: CommanderError): LoraExportError {
-  const [what = '', ...suggestion] = message.replace(/^error: /, '').split('\n');
+  const [first = '', ...suggestion] = message.replace(/^error: /, '').split('\n');
+  const what = withoutUrl(first);
   const hint = [...suggestion, 'See `lora-export help COMMAND`.'].join(' ');
   return new LoraExportError('E_USAGE', what, { hint });
 }

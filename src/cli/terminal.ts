@@ -21,7 +21,9 @@ export class Terminal {
   /** A person is there to read a moving status line. */
   get isInteractive(): boolean {
     const { stderr, env } = this.#host;
-    return stderr.isTTY === true && env['TERM'] !== 'dumb' && (env['CI'] ?? '') === '';
+    // A terminal without a width, as `script` makes from a pipe, would keep the spinner clearing lines for ever.
+    const hasWidth = (stderr.columns ?? 0) > 0;
+    return stderr.isTTY === true && hasWidth && env['TERM'] !== 'dumb' && (env['CI'] ?? '') === '';
   }
 
   /** Standard output is a terminal, so data would scroll past a person. */

@@ -6,7 +6,7 @@ import {
   isUuid,
   limitClause,
   matchesIds,
-  orderByClause,
+  sortOrder,
   whereClause,
   type Fragment,
   type Selection,
@@ -134,9 +134,11 @@ export async function* readConversations(
 
 /**
  * The columns: primary key, business key, one per field, then of the turns their numbers, lengths in bytes and roles as
- * arrays, and everything they say, run together. The turns are sorted once, below the aggregates, and not at all where
- * the index on (conversation_id, turn_number) exists; two turns of one number have no order, but then the checks skip
- * the conversation.
+ * arrays, and everything they say, run together.
+ *
+ * The conversations are put in order before their turns are joined to them: otherwise the planner sorts the joined rows,
+ * all contents included, for sort keys without an index. Turns are sorted below the aggregates, at most a conversation's
+ * at a time; two turns of one number have no order, but then the checks skip the conversation.
  */
 function selectStatement(
   { connection: { sql } }: Snapshot,
@@ -155,20 +157,26 @@ function selectStatement(
     source.serverEncoding === 'UTF8' ? `octet_length(${text})` : `octet_length(convert_to(${text}, 'UTF8'))`;
   const turns = `array_agg(t.turn_number) as numbers, array_agg(${length('t.content')}) as lengths,
     array_agg(t.role::text) as roles, string_agg(t.content, '') as contents`;
+  const { key, direction } = sortOrder(sql, source, selection);
   return sql`
-    select ${sql.unsafe(columns.join(', '))}, turns.numbers, turns.lengths, turns.roles, turns.contents
-    from ${identifier(sql, source.schema)}.conversations c
+    select ${sql.unsafe(columns.map((_, index) => `c.column_${index}`).join(', '))},
+      turns.numbers, turns.lengths, turns.roles, turns.contents
+    from (
+      select ${sql.unsafe(columns.join(', '))}, ${sql.unsafe(`c.${source.parentKey}`)} as turns_key, c.id, ${key} as sort_key
+      from ${identifier(sql, source.schema)}.conversations c
+      where ${whereClause(sql, source, selection)}
+      order by sort_key ${direction}, c.id ${limitClause(sql, selection)}
+    ) c
     cross join lateral (
       select ${sql.unsafe(turns)}
       from (
         select t.turn_number, t.role, t.content::text as content
         from ${identifier(sql, source.schema)}.conversation_turns t
-        where t.conversation_id = ${sql.unsafe(`c.${source.parentKey}`)}
+        where t.conversation_id = c.turns_key
         order by t.turn_number
       ) t
     ) turns
-    where ${whereClause(sql, source, selection)}
-    order by ${orderByClause(sql, source, selection)} ${limitClause(sql, selection)}`;
+    order by c.sort_key ${direction}, c.id`;
 }
 
 function clamp(value: number, minimum: number, maximum: number): number {

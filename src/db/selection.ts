@@ -23,16 +23,25 @@ export function whereClause(sql: postgres.Sql, source: Source, selection: Select
   return conditions.reduce((all, condition) => sql`${all} and ${condition}`, sql`true`);
 }
 
-/** The total order of an export: the sort key, then the primary key, so that the same data gives the same bytes. */
-export function orderByClause(sql: postgres.Sql, source: Source, { sort }: Selection): Fragment {
+/** What an export is sorted by, before the primary key makes the order total: the same data then gives the same bytes. */
+export interface SortOrder {
+  /** An expression on `conversations c`. */
+  readonly key: Fragment;
+  readonly direction: Fragment;
+}
+
+/** @throws LoraExportError `E_SCHEMA` when the table has no such column */
+export function sortOrder(sql: postgres.Sql, source: Source, { sort }: Selection): SortOrder {
   if (!source.conversations.has(sort.key)) {
-    if (sort.key === 'created_at') return sql`c.id asc`;
+    if (sort.key === 'created_at') return { key: sql`c.id`, direction: sql`asc` };
     throw missingColumn(source, sort.key, `sorting by ${sort.key}`);
   }
   // Text is compared byte by byte: collations differ between servers and versions.
   const isText = sort.key === 'title' || sort.key === 'status' || sort.key === 'tier';
-  const key = isText ? sql.unsafe(`c.${sort.key}::text collate "C"`) : sql.unsafe(`c.${sort.key}`);
-  return sql`${key} ${sql.unsafe(sort.order)} nulls last, c.id asc`;
+  return {
+    key: isText ? sql.unsafe(`c.${sort.key}::text collate "C"`) : sql.unsafe(`c.${sort.key}`),
+    direction: sql`${sql.unsafe(sort.order)} nulls last`,
+  };
 }
 
 export function limitClause(sql: postgres.Sql, { limit }: Selection): Fragment {

@@ -3,6 +3,7 @@ import { access, link, lstat, mkdir, open, rename, rmdir, unlink, type FileHandl
 import { basename, dirname, join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { LoraExportError } from '../errors.js';
+import { visible } from '../visible.js';
 import { Digest } from './digest.js';
 import { outputError } from './output-errors.js';
 import type { Destination, DestinationContext, OutputRecord, Published, Sink } from './sink.js';
@@ -22,7 +23,7 @@ export async function prepareFile(path: string, context: DestinationContext): Pr
   });
   if (existing !== null && !existing.isFile()) {
     // A symbolic link is refused as well: its target may be anything, and a rename would replace the link.
-    throw new LoraExportError('E_OUTPUT_EXISTS', `${absolute} exists and is not a regular file.`, {
+    throw new LoraExportError('E_OUTPUT_EXISTS', `${visible(absolute)} exists and is not a regular file.`, {
       hint: 'Name another path with --output; a directory is written with a trailing slash.',
     });
   }
@@ -254,7 +255,7 @@ async function syncDirectory(directory: string): Promise<void> {
 }
 
 function existsError(path: string): LoraExportError {
-  return new LoraExportError('E_OUTPUT_EXISTS', `${path} exists already.`, {
+  return new LoraExportError('E_OUTPUT_EXISTS', `${visible(path)} exists already.`, {
     hint: 'Name another path with --output, or replace it with --force.',
   });
 }

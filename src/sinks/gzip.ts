@@ -32,8 +32,8 @@ export function gzipped(sink: Sink): Sink {
     publish: (fileName) => sink.publish(fileName),
     retract: () => sink.retract(),
     async abort() {
+      // Not waiting for `drained`: it may be held up by a reader that stopped, and the sink copes with a write under way.
       gzip.destroy();
-      await drained.catch(() => undefined);
       await sink.abort();
     },
   };

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { lstat, rmdir, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { numberedName, partialName } from './file.js';
 import type { OutputRecord, Sealed } from './sink.js';
@@ -19,7 +19,8 @@ export async function findPublished(
   sealed: Sealed,
 ): Promise<string | null> {
   const { directory, name } = record;
-  if (directory === undefined || name === undefined) return null;
+  // The record comes out of a database: a name that leads elsewhere is none of ours.
+  if (directory === undefined || name === undefined || basename(name) !== name) return null;
   const temporary = await lstat(join(directory, partialName(exportId))).catch(() => null);
   for (let number = 1; number <= MOST_NAMES; number++) {
     const path = join(directory, number === 1 ? name : numberedName(name, number));
@@ -39,8 +40,8 @@ export async function removePartial(record: OutputRecord, exportId: string): Pro
   const path = join(directory, partialName(exportId));
   const found = await lstat(path).catch(() => null);
   if (found?.isFile()) await unlink(path).catch(() => undefined);
-  // Succeeds only when it is empty.
-  if (managed) await rmdir(directory).catch(() => undefined);
+  // Only a directory that bears the id of the export can be its own; this succeeds only when it is empty.
+  if (managed && basename(directory) === exportId) await rmdir(directory).catch(() => undefined);
 }
 
 async function sha256Of(path: string): Promise<string> {

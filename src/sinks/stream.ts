@@ -27,11 +27,15 @@ function openStream(stream: Writable): Sink {
   const write = (bytes: Uint8Array): Promise<void> =>
     new Promise((resolve, reject) => {
       const fail = (error: unknown): void => reject(outputError(error, 'standard output'));
+      const onClose = (): void => fail(failure ?? Object.assign(new Error('closed'), { code: 'EPIPE' }));
       if (failure !== undefined || stream.destroyed) {
-        fail(failure ?? Object.assign(new Error('closed'), { code: 'EPIPE' }));
+        onClose();
         return;
       }
+      // An HTTP response whose client left forgets the callbacks of what it still holds.
+      stream.once('close', onClose);
       stream.write(bytes, (error) => {
+        stream.off('close', onClose);
         if (error) fail(error);
         else resolve();
       });

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type postgres from 'postgres';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 

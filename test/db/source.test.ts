@@ -1,10 +1,18 @@
 import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { ConversationField } from '../../src/conversation.js';
 import { createDatabase, serverUrl, type TestDatabase } from '../support/database.js';
-import { addConversation, failureOf, inSnapshot, readMembers, runExport } from '../support/export.js';
+import {
+  addConversation,
+  collector,
+  failureOf,
+  inSnapshot,
+  readMembers,
+  runExport,
+} from '../support/export.js';
 
 const A = 'aaaaaaaa-0000-4000-8000-000000000001';
 const B = 'bbbbbbbb-0000-4000-8000-000000000002';
@@ -571,7 +579,7 @@ describe('servers that are set up otherwise', () => {
         default_transaction_deferrable: 'on',
         cursor_tuple_fraction: '1',
       },
-      { idle_in_transaction_session_timeout: '1ms', lock_timeout: '1ms', jit_above_cost: '0' },
+      { jit_above_cost: '0', jit_optimize_above_cost: '0', lc_messages: 'C' },
     ]) {
       for (const [name, value] of Object.entries(settings)) {
         await plain.sql.unsafe(
@@ -584,15 +592,34 @@ describe('servers that are set up otherwise', () => {
     }
   });
 
+  it('outlives the limits that a role has for interactive work when the reader is slow', async () => {
+    await using limited = await createDatabase('ready');
+    for (let index = 0; index < 60; index++) {
+      await addConversation(limited.sql, { conversation_id: `c${index}` }, [
+        ['user', 'x'.repeat(50_000)],
+        ['assistant', 'y'],
+      ]);
+    }
+    const expected = await runExport(limited);
+    await limited.sql.unsafe(
+      `alter database ${limited.name} set idle_in_transaction_session_timeout = '200ms'`,
+    );
+    await limited.sql.unsafe(`alter database ${limited.name} set statement_timeout = '1s'`);
+    const sink = collector(() => delay(700));
+    await runExport(limited, { batchSize: 5 }, { stream: sink.stream });
+
+    expect(sink.bytes().equals(expected.bytes)).toBe(true);
+  });
+
   it('exports text of a LATIN1 database whole', async () => {
     await using latin = await createEncoded('LATIN1');
-    const text = 'Grüße, ça coûte £5 – nicht'.replace('–', '\u00ad') + '\u0085ÿ';
+    const text = 'Grüße, ça coûte £5 \u00ad nicht\u0085ÿ';
     await latin.sql.unsafe(`
       create table conversations (id uuid primary key, conversation_id text, title text, status text, persona jsonb);
       create table conversation_turns (conversation_id uuid references conversations, turn_number int, role text, content text)`);
     await latin.sql`insert into conversations values (${A}, ${text}, ${text}, 'approved', ${latin.sql.json({ name: text })})`;
     await latin.sql`
-      insert into conversation_turns values (${A}, 1, 'user', ${text}), (${A}, 2, 'rôle', 'x'), (${B.replace(/^b+/, 'aaaaaaaa').replace(/2$/, '1')}, 3, 'assistant', ${text.repeat(1000)})`;
+      insert into conversation_turns values (${A}, 1, 'user', ${text}), (${A}, 2, 'rôle', 'x'), (${A}, 3, 'assistant', ${text.repeat(1000)})`;
     const refused = await runExport(latin, { allowEmpty: true });
     expect(refused.reports).toMatchObject([{ rule: 'unknown-role', conversation_id: text, turn: 2 }]);
 

@@ -91,14 +91,14 @@ export async function makeSandbox(database?: Pick<TestDatabase, 'url'>): Promise
     files: async () => (await readdir(directory)).sort(),
     lora: (args, options) => run(process.execPath, [program, ...args], options),
     shell: (line, args, options) =>
-      run(
-        'bash',
-        ['-c', `set -o pipefail; ${line}`, 'bash', process.execPath, program, ...args],
-        options,
-      ),
+      run('bash', ['-c', `set -o pipefail; ${line}`, 'bash', process.execPath, program, ...args], options),
     start(args, { reads = true, ...options } = {}) {
       const { cwd, env } = settings(options);
-      const child = spawn(process.execPath, [program, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
+      const child = spawn(process.execPath, [program, ...args], {
+        cwd,
+        env,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
       return follow(child, reads);
     },
     remove: () => rm(root, { recursive: true, force: true }),

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { HOSTILE_TEXTS } from './conversations.js';
 
 /** Well-formed text of any code points, in which the ones that need care are common. */

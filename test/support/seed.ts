@@ -66,6 +66,17 @@ export async function slowDown(
     .simple();
 }
 
+/** Undoes {@link slowDown}. */
+export async function hurryUp(sql: postgres.Sql): Promise<void> {
+  for (const [phase, table] of [
+    ['publishing', 'export_runs'],
+    ['completed', 'export_logs'],
+    ['failed', 'export_logs'],
+  ] as const) {
+    await sql.unsafe(`drop trigger if exists slow_${phase} on ${table}`);
+  }
+}
+
 /** Ends every session that a killed run left behind on the server, so that nothing it was doing is committed later. */
 export async function endSessions(sql: postgres.Sql): Promise<void> {
   for (;;) {
@@ -79,4 +90,18 @@ export async function endSessions(sql: postgres.Sql): Promise<void> {
 /** Lets every open run look as if it had died an hour ago. */
 export async function ageHeartbeats(sql: postgres.Sql): Promise<void> {
   await sql`update export_runs set heartbeat_at = now() - interval '1 hour' where phase <> 'done'`;
+}
+
+/** Locks a table against everybody, the export's reader included, until the function that it returns is called. */
+export async function lockTable(
+  sql: postgres.Sql,
+  table: 'conversations' | 'conversation_turns',
+): Promise<() => Promise<void>> {
+  const session = await sql.reserve();
+  await session`begin`;
+  await session`lock table ${session(table)} in access exclusive mode`;
+  return async () => {
+    await session`rollback`;
+    session.release();
+  };
 }
