@@ -1,17 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import type { Writable } from 'node:stream';
 import { AuditTrail, refusedByLog } from './audit-trail.js';
-import { ByteWriter } from './bytes/byte-writer.js';
-import { inspect } from './checks.js';
 import type { ConversationField } from './conversation.js';
 import { requireAuditTables } from './db/audit-problems.js';
 import { connect } from './db/connect.js';
 import { countConversations, readConversations } from './db/conversations.js';
 import { identify } from './db/identity.js';
-import { withSnapshot, type Snapshot } from './db/snapshot.js';
-import { inspectSource, type Source } from './db/source.js';
+import { withSnapshot } from './db/snapshot.js';
+import { inspectSource } from './db/source.js';
 import type { DatabaseTarget } from './db/target.js';
+import { writeDocument } from './document.js';
 import { LoraExportError } from './errors.js';
 import { formats } from './formats/index.js';
 import { fileName } from './naming.js';
@@ -24,10 +23,6 @@ import { gzipped } from './sinks/gzip.js';
 import { prepareDestination } from './sinks/index.js';
 import type { Destination, Sink } from './sinks/sink.js';
 import { Tally, type Counts, type ReportLine } from './tally.js';
-import { abortable } from './abortable.js';
-
-/** The encoder's bytes go to the sink whenever this many have gathered. */
-const FLUSH_BYTES = 1024 * 1024;
 
 /** What happens during a run. */
 export type ExportEvent =
@@ -201,7 +196,23 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
       const sink = request.gzip ? gzipped(file) : file;
       sinks.push(sink);
       phase('writing');
-      await writeConversations(run, { snapshot, source, tally, sink, signal });
+      const format = formats[request.format];
+      await writeDocument({
+        batches: readConversations(snapshot, source, request, {
+          fields: fieldsOf(request),
+          batchSize: request.batchSize,
+        }),
+        encoder: format.encoder({ ...request.content, ...request.layout, exportedAt: snapshot.takenAt }),
+        spoolDirectory: format.needsCount ? (destination.record.directory ?? tmpdir()) : null,
+        tally,
+        sink,
+        signal,
+        onReport: context.onReport,
+        onBatch(bytes) {
+          trail.note(tally);
+          context.onEvent?.({ kind: 'progress', read: tally.read, total: tally.matched, bytes });
+        },
+      });
       return { tally, takenAt: snapshot.takenAt };
     });
     // COMMIT was confirmed: every batch had arrived. Only now may anything become visible.
@@ -250,62 +261,6 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
   } finally {
     await reader.close();
   }
-}
-
-interface Reading {
-  readonly snapshot: Snapshot;
-  readonly source: Source;
-  readonly tally: Tally;
-  readonly sink: Sink;
-  readonly signal: AbortSignal;
-}
-
-/** Batch by batch: read, check, encode, write. Memory holds two batches and one flush, whatever the size of the export. */
-async function writeConversations({ request, context, trail }: Run, reading: Reading): Promise<void> {
-  const { snapshot, source, tally, sink, signal } = reading;
-  const encoder = formats[request.format].encoder(request.content);
-  const fields = fieldsOf(request);
-  const out = new ByteWriter(2 * FLUSH_BYTES);
-  let bytes = 0;
-  const flush = async (): Promise<void> => {
-    bytes += out.length;
-    await abortable(sink.write(out.view()), signal).catch((error: unknown) => {
-      throw closedEarly(error, tally);
-    });
-    out.clear();
-  };
-
-  encoder.begin(out);
-  for await (const batch of readConversations(snapshot, source, request, {
-    fields,
-    batchSize: request.batchSize,
-  })) {
-    for (const conversation of batch) {
-      if (!tally.admit(conversation, inspect(conversation), context.onReport)) continue;
-      encoder.conversation(conversation, out);
-      if (out.length >= FLUSH_BYTES) await flush();
-    }
-    signal.throwIfAborted();
-    trail.note(tally);
-    context.onEvent?.({
-      kind: 'progress',
-      read: tally.read,
-      total: tally.matched,
-      bytes: bytes + out.length,
-    });
-  }
-  encoder.end(out);
-  if (out.length > 0) await flush();
-}
-
-/** The log should say how much the reader saw, at most. */
-function closedEarly(error: unknown, { written, matched }: Tally): unknown {
-  if (!(error instanceof LoraExportError) || error.code !== 'E_CONSUMER_CLOSED') return error;
-  return new LoraExportError(
-    'E_CONSUMER_CLOSED',
-    `The reader closed the output after ${written} of ${matched} conversations.`,
-    { cause: error },
-  );
 }
 
 /** What the format shows, and the tier, which may become part of the file's name. */

@@ -83,6 +83,16 @@ export const content = z.strictObject({
   includeFullContent: z.boolean().default(true),
 });
 
+/** How the file is laid out; each format knows some of these. */
+export const layout = z.strictObject({
+  /** JSON on one line. */
+  compact: z.boolean().default(false),
+  /** CSV starts with a byte order mark. */
+  bom: z.boolean().default(true),
+  /** CSV cells are not guarded against being run as formulas. */
+  rawCells: z.boolean().default(false),
+});
+
 /** Where the bytes go. A managed file expires and is cleaned up; a path of the user's never is. */
 const output = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('stream') }),
@@ -121,6 +131,7 @@ export const exportRequest = z
       .max(2_147_483_647, 'must be at most 2147483647')
       .optional(),
     content: content.prefault({}),
+    layout: layout.prefault({}),
     output: output.default({ kind: 'stream' }),
     gzip: z.boolean().default(false),
     /** Replace an existing file. */

@@ -24,6 +24,7 @@ export function runConfig(request: ExportRequest, database: DatabaseTarget, iden
     ignoreMissing,
     ...(excludeStatus === undefined ? {} : { excludeStatus }),
     sort,
+    layout: request.layout,
     ...(limit === undefined ? {} : { limit }),
     gzip: request.gzip,
     strict: request.strict,

@@ -114,6 +114,14 @@ async function openFile(place: FilePlace, partial: string, force: boolean): Prom
     return found !== null && found.ino === ino && found.dev === dev;
   };
 
+  const retract = async (): Promise<boolean> => {
+    // With `force` the file that stood there is already gone, and ours is a whole one: it stays.
+    if (final === undefined || force || !(await isOurs(final))) return false;
+    await unlink(final).catch(() => undefined);
+    if (managed) await rmdir(directory).catch(() => undefined);
+    return true;
+  };
+
   return {
     write: (bytes) =>
       step(temporary, async () => {
@@ -140,17 +148,15 @@ async function openFile(place: FilePlace, partial: string, force: boolean): Prom
           numbered: name === undefined,
         });
         state = 'published';
-        await syncDirectory(directory);
+        await syncDirectory(directory).catch(async (error: unknown) => {
+          // This run will be called failed, so it must not leave a file.
+          await retract();
+          throw error;
+        });
         return { location: final, url: pathToFileURL(final).href };
       }),
 
-    async retract() {
-      // With `force` the file that stood there is already gone, and ours is a whole one: it stays.
-      if (final === undefined || force || !(await isOurs(final))) return false;
-      await unlink(final).catch(() => undefined);
-      if (managed) await rmdir(directory).catch(() => undefined);
-      return true;
-    },
+    retract,
 
     async abort() {
       if (state === 'published') return;
@@ -214,7 +220,11 @@ async function linkOrMove(temporary: string, final: string): Promise<boolean> {
     if (!isCode(error, 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK')) throw error;
     return moveUnderLock(temporary, final);
   }
-  await unlink(temporary);
+  await unlink(temporary).catch(async (error: unknown) => {
+    // The file has both names now, and a run that fails must leave neither.
+    await unlink(final).catch(() => undefined);
+    throw error;
+  });
   return true;
 }
 

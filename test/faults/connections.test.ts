@@ -11,7 +11,8 @@ import { brokenPromises } from '../support/truth.js';
 
 /** Repeat a failure with the seed that the failed run printed. */
 const SEED = Number(process.env['FAULT_SEED'] ?? Date.now() % 1_000_000);
-const OFFSETS = 60;
+/** Cuts per kind; fewer for a quick look. */
+const ROUNDS = Number(process.env['FAULT_ROUNDS'] ?? 60);
 
 let database: TestDatabase;
 let box: Sandbox;
@@ -69,7 +70,8 @@ async function lies(what: string, ended: Ended, where: 'stdout' | 'file'): Promi
     { directory: box.directory, name: 'out.jsonl', whole, older: null },
     exitCode,
   );
-  if (exitCode === 0 && where === 'stdout' && stdout !== whole) broken.push('status 0 with other bytes on stdout');
+  if (exitCode === 0 && where === 'stdout' && stdout !== whole)
+    broken.push('status 0 with other bytes on stdout');
   if (exitCode === 0 && where === 'file') {
     const text = await readFile(box.path('out.jsonl'), 'utf8').catch(() => null);
     if (text !== whole) broken.push('status 0 with another file');
@@ -84,7 +86,7 @@ describe('a connection that breaks at a random byte', () => {
     const next = random(SEED + how.length);
     const broken: string[] = [];
     const statuses = new Set<number | undefined>();
-    for (let round = 0; round < OFFSETS; round++) {
+    for (let round = 0; round < ROUNDS; round++) {
       // Most offsets beyond the login, whose repetition takes seconds.
       const offset = Math.floor(round % 10 === 0 ? next() * 1_000 : 1_000 + next() * total);
       const ended = await disturbed(['export'], (proxy) => proxy.failAfter(offset, how));
@@ -99,9 +101,11 @@ describe('a connection that breaks at a random byte', () => {
   test('never gives a wrong file, however often it is tried', async () => {
     const next = random(SEED);
     const broken: string[] = [];
-    for (let round = 0; round < 12; round++) {
+    for (let round = 0; round < ROUNDS / 5; round++) {
       const offset = Math.floor(1_000 + next() * total);
-      const ended = await disturbed(['export', '--output', 'out.jsonl'], (proxy) => proxy.failAfter(offset, 'reset'));
+      const ended = await disturbed(['export', '--output', 'out.jsonl'], (proxy) =>
+        proxy.failAfter(offset, 'reset'),
+      );
       broken.push(...(await lies(`reset after ${offset}`, ended, 'file')));
       await clean();
     }
@@ -110,7 +114,7 @@ describe('a connection that breaks at a random byte', () => {
 
   test('once is made good by another attempt, with the same bytes', async () => {
     const next = random(SEED);
-    for (let round = 0; round < 8; round++) {
+    for (let round = 0; round < ROUNDS / 8; round++) {
       const ended = await disturbed(['export', '--output', 'out.jsonl'], (proxy) => {
         const offset = total * (0.1 + 0.7 * next());
         const timer = setInterval(() => {
@@ -133,7 +137,9 @@ test('a connection that is cut at any border between two messages never gives a 
   expect(recorded.length).toBe(2);
   for (const [connection, borders] of recorded.entries()) {
     // The long middle of the snapshot's connection is rows, each like the other: both ends, and a sample between.
-    const sample = borders.filter((_, index) => index < 60 || index >= borders.length - 30 || index % 37 === 0);
+    const sample = borders.filter(
+      (_, index) => index < 60 || index >= borders.length - 30 || index % 37 === 0,
+    );
     for (const border of sample) {
       const ended = await cutOnce(connection, border);
       broken.push(...(await lies(`connection ${connection} cut after ${border}`, ended, 'stdout')));
@@ -229,7 +235,7 @@ async function recordBorders(): Promise<number[][]> {
   return streams.map((chunks) => {
     const stream = Buffer.concat(chunks);
     const borders: number[] = [];
-    for (let end = 0; end + 5 <= stream.length; ) borders.push((end += 1 + stream.readInt32BE(end + 1)));
+    for (let end = 0; end + 5 <= stream.length;) borders.push((end += 1 + stream.readInt32BE(end + 1)));
     return borders;
   });
 }

@@ -4,7 +4,7 @@ import { ByteWriter } from '../../src/bytes/byte-writer.js';
 import type { Conversation } from '../../src/conversation.js';
 import type { ContentOptions, Format } from '../../src/formats/format.js';
 import { formatNames, formats, type FormatName } from '../../src/formats/index.js';
-import { contentOptions, DEFAULT_CONTENT } from '../support/content-options.js';
+import { contentOptions, DEFAULT_CONTENT, DEFAULT_ENCODING } from '../support/content-options.js';
 import { aConversation, FULL, HOSTILE_TEXTS, viewsIntoOneBuffer } from '../support/conversations.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 
@@ -33,8 +33,8 @@ function encode(
     pieces.push(Buffer.from(out.view()));
     out.clear();
   };
-  const encoder = format.encoder(content);
-  encoder.begin(out);
+  const encoder = format.encoder({ ...DEFAULT_ENCODING, ...content });
+  encoder.begin(out, format.needsCount ? conversations.length : null);
   for (const conversation of conversations) {
     encoder.conversation(conversation, out);
     if (take) flush();

@@ -17,8 +17,8 @@ interface Line {
 
 function encode(conversations: readonly Conversation[], content: Partial<ContentOptions> = {}): string {
   const out = new ByteWriter();
-  const encoder = jsonl.encoder({ ...DEFAULT_CONTENT, ...content });
-  encoder.begin(out);
+  const encoder = jsonl.encoder({ ...DEFAULT_ENCODING, ...content });
+  encoder.begin(out, null);
   for (const conversation of conversations) encoder.conversation(conversation, out);
   encoder.end(out);
   return out.view().toString('utf8');

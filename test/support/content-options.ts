@@ -1,4 +1,4 @@
-import type { ContentOptions } from '../../src/formats/format.js';
+import type { ContentOptions, EncodeOptions } from '../../src/formats/format.js';
 
 /** What a request shows unless it says otherwise. */
 export const DEFAULT_CONTENT: ContentOptions = {
@@ -8,6 +8,15 @@ export const DEFAULT_CONTENT: ContentOptions = {
   includeApprovalHistory: false,
   includeParentReferences: false,
   includeFullContent: true,
+};
+
+/** What an encoder is given for a request that says nothing, at a fixed time. */
+export const DEFAULT_ENCODING: EncodeOptions = {
+  ...DEFAULT_CONTENT,
+  compact: false,
+  bom: true,
+  rawCells: false,
+  exportedAt: '2025-10-29T10:00:00.000Z',
 };
 
 /** All 64 combinations of the six flags. */

@@ -42,14 +42,14 @@ export interface Exported {
   readonly notices: readonly string[];
 }
 
-/** Keeps what it is given; each write first waits for `gate`, which makes a slow reader. */
+/** Keeps what it is given; each write is acknowledged after `gate`, which makes a slow reader and must not reject. */
 export function collector(gate: () => Promise<unknown> = () => Promise.resolve()) {
   const chunks: Buffer[] = [];
   const stream = new Writable({
     write(chunk: Buffer, _encoding, done) {
       // The run reuses its memory as soon as the write is acknowledged.
       chunks.push(Buffer.from(chunk));
-      gate().then(() => done(), done);
+      void gate().then(() => done());
     },
   });
   return { stream, bytes: () => Buffer.concat(chunks) };

@@ -57,7 +57,8 @@ export async function brokenPromises(
   await recoverAll(database);
   await check('after recovery');
   const runs = await loggedRuns(database.sql);
-  for (const { status } of runs) if (status === 'processing') broken.push('a row is still open after recovery');
+  for (const { status } of runs)
+    if (status === 'processing') broken.push('a row is still open after recovery');
   for (const path of await filesBelow(directory))
     if (/\.partial$|\.lock$/.test(path)) broken.push(`${path} was left after recovery`);
   if (older !== null && name !== undefined) {
