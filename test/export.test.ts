@@ -480,6 +480,7 @@ describe('what is recorded', () => {
       filters: {},
       ignoreMissing: false,
       sort: { key: 'created_at', order: 'asc' },
+      layout: { compact: false, bom: true, rawCells: false },
       gzip: false,
       strict: false,
       output: { kind: 'managed', directory, retentionHours: 2 },
@@ -910,7 +911,7 @@ describe('while others write', () => {
       create trigger disturb after insert on export_runs for each row execute function disturb()`);
     const { lines, ids } = await runExport(database);
 
-    expect(ids.toSorted()).toEqual(
+    expect(ids.map(String).toSorted()).toEqual(
       Array.from({ length: CONVERSATIONS }, (_, index) => `c${index}`).toSorted(),
     );
     expect(lines.every(({ metadata }) => metadata?.['title'] === '0')).toBe(true);

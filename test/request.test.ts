@@ -52,6 +52,7 @@ describe('a request', () => {
         includeParentReferences: false,
         includeFullContent: true,
       },
+      layout: { compact: false, bom: true, rawCells: false },
       output: { kind: 'stream' },
       gzip: false,
       force: false,

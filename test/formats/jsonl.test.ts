@@ -6,7 +6,7 @@ import { ByteWriter } from '../../src/bytes/byte-writer.js';
 import type { Conversation } from '../../src/conversation.js';
 import type { ContentOptions } from '../../src/formats/format.js';
 import { jsonl } from '../../src/formats/jsonl.js';
-import { contentOptions, DEFAULT_CONTENT } from '../support/content-options.js';
+import { contentOptions, DEFAULT_ENCODING } from '../support/content-options.js';
 import { aConversation, FULL, HOSTILE_TEXTS, viewsIntoOneBuffer } from '../support/conversations.js';
 import { hostileStrings } from '../support/hostile-strings.js';
 

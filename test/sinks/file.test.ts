@@ -498,7 +498,7 @@ async function mounted(options: string): Promise<string | undefined> {
   } catch {
     return undefined;
   }
-  onTestFinished(() => void execFileSync('umount', [directory]));
+  onTestFinished(() => void execFileSync('umount', ['--lazy', directory]));
   return directory;
 }
 

@@ -49,7 +49,10 @@ export function collector(gate: () => Promise<unknown> = () => Promise.resolve()
     write(chunk: Buffer, _encoding, done) {
       // The run reuses its memory as soon as the write is acknowledged.
       chunks.push(Buffer.from(chunk));
-      void gate().then(() => done());
+      void (async () => {
+        await gate();
+        done();
+      })();
     },
   });
   return { stream, bytes: () => Buffer.concat(chunks) };
