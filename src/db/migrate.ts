@@ -3,6 +3,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import type postgres from 'postgres';
 
 import { LoraExportError } from '../errors.js';
+import { identifier } from './identifier.js';
 import { readAuditTables } from './audit-catalog.js';
 import { shapeProblems } from './audit-problems.js';
 import { AUDIT_TABLES } from './audit-schema.js';
@@ -68,7 +69,7 @@ export async function migrate(
 }
 
 async function createAndEnter(tx: postgres.TransactionSql, schema: string): Promise<void> {
-  if (!(await schemaExists(tx, schema))) await tx`create schema ${tx(schema)}`;
+  if (!(await schemaExists(tx, schema))) await tx`create schema ${identifier(tx, schema)}`;
   await enterSchema(tx, schema);
 }
 

@@ -1,5 +1,6 @@
 import type postgres from 'postgres';
 import { LoraExportError } from '../errors.js';
+import { identifier } from './identifier.js';
 
 /** A column as the catalogue describes it. */
 export interface Column {
@@ -340,7 +341,7 @@ export async function enumValues(
 type Fragment = postgres.PendingQuery<postgres.Row[]>;
 
 function tableOf(tx: postgres.ISql, tables: ImportTables, table: TableName): Fragment {
-  return tx`${tx(tables.schema)}.${tx(table)}`;
+  return tx`${identifier(tx, tables.schema)}.${tx(table)}`;
 }
 
 function separated(tx: postgres.ISql, fragments: readonly Fragment[]): Fragment[] {
