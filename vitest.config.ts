@@ -6,6 +6,8 @@ export default defineConfig({
     exclude: ['test/faults/**', 'test/bench/**'],
     globalSetup: ['test/support/global-setup.ts'],
     pool: 'forks',
+    // Small machines report one usable core to vitest; tests wait for processes most of the time.
+    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 120_000,
   },

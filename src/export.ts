@@ -49,6 +49,8 @@ export interface ExportContext {
   readonly database: DatabaseTarget;
   /** Name of this machine: it tells later from where the remains of a dead run can be seen. Default: its host name. */
   readonly host?: string | undefined;
+  /** Longest silence of the database while it owes an answer, in milliseconds. Default: 60,000. */
+  readonly stallMs?: number | undefined;
   /** Where a request with output `stream` goes. It is neither ended nor destroyed. */
   readonly stream?: Writable | undefined;
   /** Aborting ends the run cleanly: no file, the row `failed`. Its reason is thrown. */
@@ -143,7 +145,7 @@ async function openRun(
   const { database, host = hostname(), signal } = context;
   const { auditSchema, format } = request;
   const onNotice = (text: string): void => context.onEvent?.({ kind: 'notice', text });
-  const connection = await connect(database, { purpose: 'audit', onNotice });
+  const connection = await connect(database, { purpose: 'audit', stallMs: context.stallMs, onNotice });
   try {
     signal?.throwIfAborted();
     await requireAuditTables(connection, auditSchema);
@@ -179,6 +181,7 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
     purpose: 'snapshot',
     singleSession: true,
     connectAttempts: 1,
+    stallMs: context.stallMs,
     signal,
   });
   const sinks: Sink[] = [];

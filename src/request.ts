@@ -166,7 +166,10 @@ export const exportRequest = z
     }
     if (request.scope !== 'selected' && request.ids !== undefined)
       problem('ids', 'ids go with scope selected only');
-    if (request.scope === 'filtered' && Object.values(request.filters).every((value) => value === undefined)) {
+    if (
+      request.scope === 'filtered' &&
+      Object.values(request.filters).every((value) => value === undefined)
+    ) {
       problem('filters', 'scope filtered needs at least one filter; scope all exports everything');
     }
     if (request.format === 'jsonl' && !request.content.includeFullContent) {

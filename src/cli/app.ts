@@ -53,11 +53,7 @@ export class App {
         'configuration file; default: lora-export/config.json in the configuration directory',
         once(text),
       )
-      .option(
-        '--env-file <file>',
-        'read environment variables from a file; those already set win',
-        once(text),
-      )
+      .option('--dotenv <file>', 'read environment variables from a file; those already set win', once(text))
       .option('--debug', 'print causes and stack traces');
   }
 

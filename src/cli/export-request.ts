@@ -48,6 +48,7 @@ export interface ExportFlags extends ConnectionFlags {
   readonly dryRun?: boolean;
   readonly batchSize?: number;
   readonly retentionHours?: number;
+  readonly stallTimeout?: number;
   readonly json?: boolean;
   readonly debug?: boolean;
 }

@@ -25,7 +25,8 @@ export async function runExport(app: App, flags: ExportFlags): Promise<void> {
     }),
   );
   await app.withDatabase(settings, async ({ target }) => {
-    const context = { database: target, stream: host.stdout, signal: host.signal };
+    const stallMs = flags.stallTimeout === undefined ? undefined : flags.stallTimeout * 1000;
+    const context = { database: target, stream: host.stdout, signal: host.signal, stallMs };
     const showJson = flags.json === true;
     if (flags.dryRun) {
       const plan = await planExport(request, context);

@@ -38,7 +38,7 @@ export interface Setting<T> {
 export interface ConnectionFlags {
   readonly databaseUrl?: string;
   readonly config?: string;
-  readonly envFile?: string;
+  readonly dotenv?: string;
   readonly schema?: string;
   readonly auditSchema?: string;
   readonly user?: string;
@@ -64,9 +64,7 @@ export interface Settings {
  */
 export function readSettings(flags: ConnectionFlags, host: Host): Settings {
   const env =
-    flags.envFile === undefined
-      ? host.env
-      : { ...readEnvFile(resolve(host.cwd, flags.envFile)), ...host.env };
+    flags.dotenv === undefined ? host.env : { ...readDotenv(resolve(host.cwd, flags.dotenv)), ...host.env };
   const config = readConfig(flags.config ?? env['LORA_EXPORT_CONFIG'], host, env);
   const pick = (
     flag: string | undefined,
@@ -116,8 +114,8 @@ function retention(value: string | undefined): number | undefined {
   );
 }
 
-function readEnvFile(path: string): Record<string, string | undefined> {
-  return parseEnv(readTextFile(path, '--env-file'));
+function readDotenv(path: string): Record<string, string | undefined> {
+  return parseEnv(readTextFile(path, '--dotenv'));
 }
 
 /** A file that was named must exist; the one at the usual place need not. */

@@ -1,8 +1,11 @@
+import { csv } from './csv.js';
 import type { Format } from './format.js';
+import { json } from './json.js';
 import { jsonl } from './jsonl.js';
+import { markdown } from './markdown.js';
 
 /** Every format by the name that `--format`, the request and `export_logs.format` use. */
-export const formats = { jsonl } satisfies Record<string, Format>;
+export const formats = { jsonl, json, csv, markdown } satisfies Record<string, Format>;
 
 export type FormatName = keyof typeof formats;
 

@@ -10,7 +10,9 @@ const root = new URL('../../', import.meta.url);
 export async function cliDocument() {
   const overview = await help('--help');
   const commands = overview.slice(overview.indexOf('Commands:'));
-  const names = [...commands.matchAll(/^ {2}([a-z]+) /gm)].map(([, name]) => name).filter((name) => name !== 'help');
+  const names = [...commands.matchAll(/^ {2}([a-z]+) /gm)]
+    .map(([, name]) => name)
+    .filter((name) => name !== 'help');
   const sections = await Promise.all(names.map(async (name) => section(name, await help('help', name))));
   return [
     '# Command line\n\nThe help texts of `lora-export`, word for word (`npm run docs`).\n',

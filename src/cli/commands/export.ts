@@ -82,6 +82,11 @@ export function registerExport(program: Command, app: App): void {
       'when a managed file expires; default: 24',
       once(decimal(0.001, 87_840)),
     )
+    .option(
+      '--stall-timeout <seconds>',
+      'longest silence of the database before giving up; default: 60',
+      once(decimal(0.1, 86_400)),
+    )
     .option('--json', 'the summary, or the error, as one JSON object')
     .optionsGroup('Database:');
   app.addConnectionFlags(command).action(async (flags: ExportFlags) => {
