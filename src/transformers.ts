@@ -5,11 +5,17 @@ import type { Conversation } from './conversation.js';
 import { LoraExportError } from './errors.js';
 import type { ContentOptions, LayoutOptions } from './formats/format.js';
 import { formats, type FormatName } from './formats/index.js';
+import { content, layout as defaultLayout } from './request.js';
 import { Tally, type ReportLine } from './tally.js';
 import { validateOutput } from './validate-output.js';
 
-/** The six include flags as the application stores them; what is left out has the default that exports have. */
-export type ExportConfig = Partial<ContentOptions>;
+/** The configuration as the application stores it. A flag that is left out has the default that exports have. */
+export interface ExportConfig extends Partial<ContentOptions> {
+  /** Not looked at: the caller has chosen the conversations. */
+  readonly scope?: string;
+  /** Not looked at: the transformer has its format. */
+  readonly format?: string;
+}
 
 /** A conversation as an application holds it: JSON columns as values, times as ISO 8601 or `Date`. */
 export interface ConversationInput {
@@ -47,6 +53,7 @@ export interface IExportTransformer {
   /**
    * The whole document, byte for byte what an export writes, except that JSON Lines have no newline at the very end.
    * Conversations that an export would skip are skipped here too.
+   * @throws LoraExportError `E_USAGE` for JSON Lines without full content
    * @param turns by primary key (`id`); business keys are accepted too
    */
   transform(
@@ -69,17 +76,6 @@ export interface TransformerOptions {
   /** Default: indented JSON, CSV with byte order mark and formula guard. */
   readonly layout?: Partial<LayoutOptions>;
 }
-
-const CONTENT: ContentOptions = {
-  includeMetadata: true,
-  includeQualityScores: true,
-  includeTimestamps: true,
-  includeApprovalHistory: false,
-  includeParentReferences: false,
-  includeFullContent: true,
-};
-
-const LAYOUT: LayoutOptions = { compact: false, bom: true, rawCells: false };
 
 /**
  * The transformer of a format. It has no state: one can serve any number of calls.
@@ -115,14 +111,20 @@ function encode(
   config: ExportConfig,
   { now = () => new Date(), onReport, layout }: TransformerOptions,
 ): string {
+  if (name === 'jsonl' && config.includeFullContent === false) {
+    throw new LoraExportError(
+      'E_USAGE',
+      'jsonl without the turns teaches nothing: leave includeFullContent on',
+    );
+  }
   const tally = new Tally(conversations.length);
   const admitted = conversations.filter((conversation) =>
     tally.admit(conversation, inspect(conversation), onReport),
   );
   const encoder = formats[name].encoder({
-    ...CONTENT,
+    ...content.parse({}),
     ...config,
-    ...LAYOUT,
+    ...defaultLayout.parse({}),
     ...layout,
     exportedAt: now().toISOString(),
   });

@@ -87,7 +87,7 @@ function validateCsv(output: string): void {
 /** How many cells each row has, by the grammar of RFC 4180. */
 function rowWidths(output: string): number[] {
   // A quoted cell, or one without quotes, and what ends it.
-  const cell = /(?:"(?:[^"]|"")*"|[^",\r\n]*)(,|\r\n|\n|$)/y;
+  const cell = /(?:"[^"]*(?:""[^"]*)*"|[^",\r\n]*)(,|\r\n|\n|$)/y;
   const widths: number[] = [];
   let width = 0;
   while (cell.lastIndex < output.length) {

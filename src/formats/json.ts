@@ -170,11 +170,12 @@ class JsonEncoder implements Encoder {
     out.bytes(this.#fixed.endMetadata);
   }
 
-  #summarise({ turns, tier, qualityScore }: Conversation): void {
+  #summarise(conversation: Conversation): void {
     const summary = this.#summary;
-    summary.turns += turns.length;
-    if (this.#options.includeQualityScores && qualityScore !== null) summary.score.add(qualityScore);
-    const name = tier?.toString() ?? 'unknown';
+    summary.turns += conversation.turns.length;
+    const score = this.#options.includeQualityScores ? conversation.qualityScore : null;
+    if (score !== null) summary.score.add(score);
+    const name = conversation.tier?.toString() ?? 'unknown';
     summary.tiers.set(name, (summary.tiers.get(name) ?? 0) + 1);
   }
 

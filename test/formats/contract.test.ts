@@ -3,22 +3,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ByteWriter } from '../../src/bytes/byte-writer.js';
 import type { Conversation } from '../../src/conversation.js';
 import type { ContentOptions, Format } from '../../src/formats/format.js';
-import { formatNames, formats, type FormatName } from '../../src/formats/index.js';
+import { formatNames, formats } from '../../src/formats/index.js';
 import { contentOptions, DEFAULT_CONTENT, DEFAULT_ENCODING } from '../support/content-options.js';
 import { aConversation, FULL, HOSTILE_TEXTS, viewsIntoOneBuffer } from '../support/conversations.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
-
-/** A reader of each format that shares nothing with its encoder: the contents of all turns, by conversation. */
-const READERS: Record<FormatName, (document: string) => string[][]> = {
-  jsonl: (document) =>
-    document
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => {
-        const { messages } = JSON.parse(line) as { messages: { content: string }[] };
-        return messages.map(({ content }) => content);
-      }),
-};
+import { asHeldBy, READERS } from './readers.js';
 
 /** @param take whether what was written is taken away after each conversation, as the run does between flushes */
 function encode(
@@ -91,7 +80,7 @@ describe.each(formatNames)('format %s', (name) => {
     for (const content of contentOptions()) {
       if (!content.includeFullContent) continue;
       expect(read(encode(format, hostileConversations(), content))).toEqual(
-        HOSTILE_TEXTS.map((text) => [text, text + text]),
+        HOSTILE_TEXTS.map((text) => [asHeldBy(name, text), asHeldBy(name, text + text)]),
       );
     }
   });
