@@ -48,6 +48,8 @@ export interface Conversation {
   readonly parameters: Text | null;
   /** JSON text, as stored. */
   readonly reviewHistory: Text | null;
+  /** JSON text of an array: the stored number of tokens of each turn, in the order of {@link turns}; 0 is "not measured". */
+  readonly turnTokens: Text | null;
   /** In order of `turn_number`. */
   readonly turns: readonly Turn[];
 }

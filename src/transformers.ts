@@ -46,6 +46,8 @@ export interface TurnInput {
   readonly content: string | null;
   /** Default: the place in the list, counted from 1. */
   readonly turnNumber?: number;
+  /** 0 is "not measured". */
+  readonly tokenCount?: number | null;
 }
 
 /** One format as functions on strings, for programs that hold their conversations in memory. */
@@ -142,7 +144,9 @@ function toConversation(
   turns: ReadonlyMap<string, readonly TurnInput[]>,
 ): Conversation {
   const businessKey = input.conversation_id ?? input.id;
-  const own = turns.get(input.id) ?? turns.get(businessKey) ?? [];
+  const own = (turns.get(input.id) ?? turns.get(businessKey) ?? [])
+    .map((turn, index) => ({ ...turn, number: turn.turnNumber ?? index + 1 }))
+    .toSorted((a, b) => a.number - b.number);
   return {
     id: input.id,
     conversationId: Text.of(businessKey),
@@ -162,13 +166,8 @@ function toConversation(
     category: jsonOf(input.category),
     parameters: jsonOf(input.parameters),
     reviewHistory: jsonOf(input.reviewHistory),
-    turns: own
-      .map(({ role, content, turnNumber }, index) => ({
-        number: turnNumber ?? index + 1,
-        role,
-        content: textOf(content),
-      }))
-      .toSorted((a, b) => a.number - b.number),
+    turnTokens: jsonOf(own.map(({ tokenCount }) => tokenCount ?? null)),
+    turns: own.map(({ number, role, content }) => ({ number, role, content: textOf(content) })),
   };
 }
 

@@ -31,7 +31,7 @@ function inputs(): { conversations: ConversationInput[]; turns: Map<string, Turn
       // Either key will do.
       index % 2 === 0 ? `id-${index}` : `key-${index}`,
       [
-        { role: 'assistant', content: `${text}.`, turnNumber: 2 },
+        { role: 'assistant', content: `${text}.`, turnNumber: 2, tokenCount: 7 },
         { role: 'user', content: `${text}?`, turnNumber: 1 },
       ],
     ]),
@@ -55,6 +55,7 @@ const sameConversations = HOSTILE_TEXTS.map((text, index) =>
     createdAt: '2025-10-29T10:00:00.000Z',
     updatedAt: '2025-10-30T11:12:13.456Z',
     turns: [`user: ${text}?`, `assistant: ${text}.`],
+    turnTokens: '[null,7]',
   }),
 );
 

@@ -36,6 +36,7 @@ export function rowMapper(fields: readonly ConversationField[]): (row: RawRow) =
     place('parameters'),
     place('reviewHistory'),
   ];
+  const turnTokens = place('turnTokens');
   const turnsOf = turnsParser(count - TURN_COLUMNS);
   return (row) => {
     const columns = splitRow(row, count);
@@ -60,6 +61,7 @@ export function rowMapper(fields: readonly ConversationField[]): (row: RawRow) =
       category: textAt(category),
       parameters: textAt(parameters),
       reviewHistory: textAt(reviewHistory),
+      turnTokens: textAt(turnTokens),
       turns: turnsOf(columns),
     };
   };

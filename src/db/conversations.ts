@@ -146,20 +146,25 @@ function selectStatement(
   selection: Selection,
   fields: readonly ConversationField[],
 ): Fragment {
+  const tokens = fields.includes('turnTokens') ? expressionOf(source, 'turnTokens') : null;
   const columns = [
     'c.id::text',
     expressionOf(source, 'conversationId') ?? 'c.id::text',
-    ...fields.map((field) => expressionOf(source, field) ?? 'null'),
+    ...fields.map((field) => (field === 'turnTokens' ? null : expressionOf(source, field)) ?? 'null'),
   ].map((expression, index) => `${expression} as column_${index}`);
+  const shown = columns.map((_, index) =>
+    tokens !== null && fields[index - 2] === 'turnTokens' ? tokens : `c.column_${index}`,
+  );
   // octet_length counts in the server's encoding, but what arrives is UTF-8. (`content::text` below drops the blanks that
   // fill a `char(n)`: string_agg would drop them too, but only after they were counted.)
   const length = (text: string): string =>
     source.serverEncoding === 'UTF8' ? `octet_length(${text})` : `octet_length(convert_to(${text}, 'UTF8'))`;
   const turns = `array_agg(t.turn_number) as numbers, array_agg(${length('t.content')}) as lengths,
-    array_agg(t.role::text) as roles, string_agg(t.content, '') as contents`;
+    array_agg(t.role::text) as roles, string_agg(t.content, '') as contents
+    ${tokens === null ? '' : ', json_agg(t.token_count)::text as tokens'}`;
   const { key, direction } = sortOrder(sql, source, selection);
   return sql`
-    select ${sql.unsafe(columns.map((_, index) => `c.column_${index}`).join(', '))},
+    select ${sql.unsafe(shown.join(', '))},
       turns.numbers, turns.lengths, turns.roles, turns.contents
     from (
       select ${sql.unsafe(columns.join(', '))}, ${sql.unsafe(`c.${source.parentKey}`)} as turns_key, c.id, ${key} as sort_key
@@ -170,7 +175,7 @@ function selectStatement(
     cross join lateral (
       select ${sql.unsafe(turns)}
       from (
-        select t.turn_number, t.role, t.content::text as content
+        select t.turn_number, t.role, t.content::text as content ${sql.unsafe(tokens === null ? '' : ', t.token_count')}
         from ${identifier(sql, source.schema)}.conversation_turns t
         where t.conversation_id = c.turns_key
         order by t.turn_number

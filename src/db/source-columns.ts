@@ -46,6 +46,9 @@ export function expressionOf(source: Source, field: ConversationField | 'convers
       return jsonOf(source, 'parameters');
     case 'reviewHistory':
       return jsonOf(source, 'review_history');
+    case 'turnTokens':
+      // Of the aggregates over the turns, which are joined as `turns`; not a column of `c`.
+      return source.turns.has('token_count') ? 'turns.tokens' : null;
   }
 }
 

@@ -1,7 +1,7 @@
 import type { ByteWriter } from '../bytes/byte-writer.js';
 import { isIsoInstant, isJsonNumber } from '../bytes/scalars.js';
 import { Text } from '../bytes/text.js';
-import type { Conversation, ConversationField, Turn } from '../conversation.js';
+import type { Conversation, ConversationField } from '../conversation.js';
 import { LoraExportError } from '../errors.js';
 import { DecimalAverage } from './decimal-average.js';
 import type { ContentOptions, EncodeOptions, Encoder, Format } from './format.js';
@@ -55,6 +55,7 @@ export const json: Format = {
   needsCount: true,
   fields: (content) => [
     ...HEAD,
+    ...(content.includeFullContent ? (['turnTokens'] as const) : []),
     ...shownKeys(content).flatMap(({ member }) => (member === 'turns' ? [] : [member])),
   ],
   encoder: (options) => new JsonEncoder(options),
@@ -108,7 +109,7 @@ class JsonEncoder implements Encoder {
       out.bytes(fixed[member]);
       writeValue(out, conversation[member], 'text');
     }
-    if (this.#options.includeFullContent) this.#writeTurns(conversation.turns, out);
+    if (this.#options.includeFullContent) this.#writeTurns(conversation, out);
     if (this.#options.includeMetadata) {
       this.#writeMetadata(conversation, out);
       this.#summarise(conversation);
@@ -130,7 +131,8 @@ class JsonEncoder implements Encoder {
     out.bytes(Buffer.from(`${line(0)}}\n`));
   }
 
-  #writeTurns(turns: readonly Turn[], out: ByteWriter): void {
+  #writeTurns({ turns, turnTokens }: Conversation, out: ByteWriter): void {
+    const tokens = turnTokens === null ? [] : (JSON.parse(turnTokens.toString()) as readonly unknown[]);
     out.bytes(this.#fixed.turns);
     if (turns.length === 0) {
       out.bytes(EMPTY_LIST);
@@ -140,6 +142,11 @@ class JsonEncoder implements Encoder {
       out.bytes(index === 0 ? this.#fixed.firstTurn : this.#fixed.nextTurn);
       out.bytes(this.#role(turn.role));
       writeValue(out, turn.content, 'text');
+      const count = tokens[index];
+      if (typeof count === 'number' && count !== 0) {
+        out.bytes(this.#fixed.tokenCount);
+        out.bytes(Buffer.from(String(count)));
+      }
       out.bytes(this.#fixed.endTurn);
     });
     out.bytes(this.#fixed.endTurns);
@@ -203,6 +210,7 @@ type FixedPart =
   | 'turns'
   | 'firstTurn'
   | 'nextTurn'
+  | 'tokenCount'
   | 'endTurn'
   | 'endTurns'
   | 'metadata'
@@ -219,6 +227,7 @@ function fixedParts({ line, key }: JsonLayout): Record<FixedPart, Buffer> {
     turns: Buffer.from(`,${key(3, 'turns')}`),
     firstTurn: Buffer.from(`[${line(4)}{`),
     nextTurn: Buffer.from(`,${line(4)}{`),
+    tokenCount: Buffer.from(`,${key(5, 'token_count')}`),
     endTurn: Buffer.from(`${line(4)}}`),
     endTurns: Buffer.from(`${line(3)}]`),
     metadata: Buffer.from(`,${key(3, 'metadata')}{`),

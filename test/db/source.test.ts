@@ -170,6 +170,26 @@ describe('columns that differ between deployments', () => {
     expect(await contentsOf('counts')).toEqual(CONTENTS);
   });
 
+  it('reads the tokens of each turn in the order of the turns, where the table counts them', async () => {
+    await deploy(
+      'turn_tokens',
+      `create table conversations (id uuid); insert into conversations values ('${A}'), ('${B}')`,
+      `${TURNS}; alter table conversation_turns add token_count integer;
+       update conversation_turns set token_count = 10 * turn_number where role = 'assistant' or content = 'question a'`,
+    );
+    const counts = async (schema: string): Promise<unknown[]> =>
+      (await membersOf(schema, 'turnTokens', 'title')).map((member) => {
+        const { turnTokens, title } = member as { turnTokens: string | null; title: string | null };
+        expect(title).toBeNull();
+        return turnTokens === null ? null : JSON.parse(turnTokens);
+      });
+    expect(await counts('turn_tokens')).toEqual([
+      [10, 20],
+      [null, 20],
+    ]);
+    expect(await counts('counts')).toEqual([null, null]);
+  });
+
   it.each([
     ['text', "'debt'", '["debt"]'],
     ['varchar(50)', "'de\"bt'", String.raw`["de\"bt"]`],

@@ -46,7 +46,10 @@ describe('the header', () => {
       const { text } = encode(csv, [aConversation(FULL)], { ...content, bom: false });
       const [header, ...rows] = readCsv(text);
       expect(header).toEqual([
-        ...['conversation_id', 'title', 'status', 'tier'],
+        'conversation_id',
+        'title',
+        'status',
+        'tier',
         ...(content.includeFullContent ? ['turn_number', 'role', 'content'] : []),
         ...(content.includeQualityScores ? ['quality_score'] : []),
         ...(content.includeMetadata ? ['persona', 'emotion', 'topic'] : []),
@@ -135,30 +138,40 @@ describe('the guard against formulas', () => {
       csv,
       [
         aConversation({
-          ...{
-            conversationId: text,
-            title: text,
-            status: text,
-            tier: text,
-            persona: text,
-            emotion: text,
-            topic: text,
-          },
-          ...{
-            parentId: text,
-            parentType: text,
-            reviewHistory: '-5',
-            qualityScore: '-5',
-            createdAt: '-0001-01-01T00:00:00.000Z',
-          },
+          conversationId: text,
+          title: text,
+          status: text,
+          tier: text,
+          persona: text,
+          emotion: text,
+          topic: text,
+
+          parentId: text,
+          parentType: text,
+          reviewHistory: '-5',
+          qualityScore: '-5',
+          createdAt: '-0001-01-01T00:00:00.000Z',
           turns: [{ number: -1, role: text, content: text }],
         }),
       ],
       { bom: false, includeParentReferences: true, includeApprovalHistory: true },
     );
     expect(readCsv(document)[1]).toEqual([
-      ...["'=1", "'=1", "'=1", "'=1", '-1', "'=1", "'=1", '-5', "'=1", "'=1", "'=1"],
-      ...['-0001-01-01T00:00:00.000Z', "'=1", "'=1", "'-5"],
+      "'=1",
+      "'=1",
+      "'=1",
+      "'=1",
+      '-1',
+      "'=1",
+      "'=1",
+      '-5',
+      "'=1",
+      "'=1",
+      "'=1",
+      '-0001-01-01T00:00:00.000Z',
+      "'=1",
+      "'=1",
+      "'-5",
     ]);
     expect(notes).toEqual({ 'cells guarded against being run as formulas': 12 });
   });

@@ -32,8 +32,8 @@ describe('a document', () => {
           status: 'approved',
           tier: 'template',
           turns: [
-            { role: 'user', content: 'a' },
-            { role: 'assistant', content: 'b' },
+            { role: 'user', content: 'a', token_count: 3 },
+            { role: 'assistant', content: 'b', token_count: 6 },
           ],
           metadata: {
             persona: 'A persona',
@@ -76,17 +76,28 @@ describe('a document', () => {
       const document = parse(encode(json, [aConversation(FULL)], content).text);
       const [conversation] = document.conversations;
       expect(Object.keys(document)).toEqual([
-        ...['version', 'export_date', 'conversation_count', 'conversations'],
+        'version',
+        'export_date',
+        'conversation_count',
+        'conversations',
         ...(content.includeMetadata ? ['summary'] : []),
       ]);
       expect(Object.keys(conversation ?? {})).toEqual([
-        ...['conversation_id', 'title', 'status', 'tier'],
+        'conversation_id',
+        'title',
+        'status',
+        'tier',
         ...(content.includeFullContent ? ['turns'] : []),
         ...(content.includeMetadata ? ['metadata'] : []),
       ]);
       if (!content.includeMetadata) continue;
       expect(Object.keys(conversation?.metadata ?? {})).toEqual([
-        ...['persona', 'emotion', 'topic', 'category', 'total_turns', 'token_count'],
+        'persona',
+        'emotion',
+        'topic',
+        'category',
+        'total_turns',
+        'token_count',
         ...(content.includeQualityScores ? ['quality_score'] : []),
         ...(content.includeTimestamps ? ['created_at', 'updated_at'] : []),
         ...(content.includeApprovalHistory ? ['review_history'] : []),
@@ -116,9 +127,18 @@ describe('a document', () => {
       const [conversation] = parse(encode(json, [aConversation({ parameters })], ALL).text).conversations;
       expect(conversation).toMatchObject({ title: null, status: null, tier: null });
       expect(conversation?.metadata).toEqual({
-        ...{ persona: null, emotion: null, topic: null, category: null, total_turns: 2, token_count: null },
-        ...{ quality_score: null, created_at: null, updated_at: null, review_history: null },
-        ...{ parent_id: null, parent_type: null },
+        persona: null,
+        emotion: null,
+        topic: null,
+        category: null,
+        total_turns: 2,
+        token_count: null,
+        quality_score: null,
+        created_at: null,
+        updated_at: null,
+        review_history: null,
+        parent_id: null,
+        parent_type: null,
       });
     }
   });
@@ -128,6 +148,19 @@ describe('a document', () => {
     const { text } = encode(json, [aConversation({ parameters })]);
     expect(text).toContain('{   "big": 12345678901234567890.123456789, "text": "a\\u2028b" }');
   });
+});
+
+it('has no token count for a turn that was not measured', () => {
+  const turns = ['user: a', 'assistant: b', 'user: c', 'assistant: d'];
+  const [conversation] = parse(
+    encode(json, [aConversation({ turns, turnTokens: '[0, null, 12]' })]).text,
+  ).conversations;
+  expect(conversation?.turns).toEqual([
+    { role: 'user', content: 'a' },
+    { role: 'assistant', content: 'b' },
+    { role: 'user', content: 'c', token_count: 12 },
+    { role: 'assistant', content: 'd' },
+  ]);
 });
 
 describe('the summary', () => {

@@ -78,7 +78,7 @@ export function readCsv(document: string): (string | null)[][] {
 /** Undoes the guard by the documented rule, written anew: one apostrophe before what may run. */
 export function unguarded(cell: string): string {
   if (!cell.startsWith("'")) return cell;
-  const rest = [...cell.slice(1)];
+  const rest = Array.from(cell.slice(1));
   const first = rest.find(
     (letter) => '=+-@\t\r\n＝＋－＠'.includes(letter) || !/[\s\p{Cc}\p{Cf}'"]/u.test(letter),
   );

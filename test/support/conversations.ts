@@ -48,6 +48,7 @@ export function aConversation(
     category: field('category'),
     parameters: field('parameters'),
     reviewHistory: field('reviewHistory'),
+    turnTokens: field('turnTokens'),
     turns: turns.map((turn, index) => aTurn(turn, index + 1, view)),
   };
 }
@@ -97,6 +98,7 @@ export const FULL: Required<ConversationParts> = {
   category: '["one","two"]',
   parameters: '{"temperature":0.7}',
   reviewHistory: '[{"action":"approved","by":"ann"}]',
+  turnTokens: '[3,6,5]',
   turns: ['system: Be kind.', 'user: What is a bond?', 'assistant: A loan to an issuer.'],
 };
 
