@@ -7,9 +7,9 @@ import { requireAuditTables } from './db/audit-problems.js';
 import { connect } from './db/connect.js';
 import { countConversations, readConversations } from './db/conversations.js';
 import { identify } from './db/identity.js';
-import { withSnapshot } from './db/snapshot.js';
-import { inspectSource } from './db/source.js';
-import type { DatabaseTarget } from './db/target.js';
+import { withSnapshot, type Snapshot } from './db/snapshot.js';
+import { inspectSource, type Source } from './db/source.js';
+import { isTransactionPooler, type DatabaseTarget } from './db/target.js';
 import { writeDocument } from './document.js';
 import { LoraExportError } from './errors.js';
 import { formats } from './formats/index.js';
@@ -187,11 +187,19 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
   const sinks: Sink[] = [];
   try {
     phase('counting');
-    const { tally, takenAt } = await withSnapshot(reader, async (snapshot) => {
+    const look = async (snapshot: Snapshot): Promise<{ source: Source; matched: number }> => {
       const source = await inspectSource(reader, request.schema);
       await requireIds(snapshot, source, request, (text) => context.onEvent?.({ kind: 'notice', text }));
-      const tally = new Tally(await countConversations(snapshot, source, request));
-      await trail.start(tally.matched);
+      return { source, matched: await countConversations(snapshot, source, request) };
+    };
+    // Behind a transaction pooler, everybody who holds a server session for his snapshot and waits for a second one for
+    // his log would wait for ever. So there the row is opened between two snapshots, with the count of the first.
+    const isPooled = isTransactionPooler(context.database);
+    if (isPooled) await trail.start((await withSnapshot(reader, look)).matched);
+    const { tally, takenAt } = await withSnapshot(reader, async (snapshot) => {
+      const { source, matched } = await look(snapshot);
+      const tally = new Tally(matched);
+      if (!isPooled) await trail.start(matched);
       const { rowSecurity } = source;
       context.onEvent?.({ kind: 'started', exportId, matched: tally.matched, rowSecurity });
       refuseNothing(tally, request);

@@ -112,7 +112,7 @@ export async function markPublishing(
     () => sql`
       with run as (
         update ${identifier(sql, auditSchema)}.export_runs r
-        set phase = 'publishing', sha256 = ${file.sha256}, read_count = ${file.written + file.skipped},
+        set phase = 'publishing', sha256 = ${file.sha256}, matched_count = ${file.written + file.skipped}, read_count = ${file.written + file.skipped},
           written_count = ${file.written}, skipped_count = ${file.skipped},
           skips = ${sql.json(file.skips as never)}, warnings = ${sql.json(file.warnings as never)},
           output = output || ${sql.json({ name: file.name })}, storage_key = ${file.storageKey}, heartbeat_at = now(), updated_at = now()
