@@ -23,6 +23,9 @@ create table if not exists export_runs (
   updated_at timestamptz not null default now()
 );
 
+-- Columns that came later than the table.
+alter table export_runs add column if not exists repairs jsonb not null default '{}';
+
 -- As in 001: only where auth.uid() can tell who asks. The row belongs to whoever owns the row in export_logs.
 do $$
 begin

@@ -1,46 +1,12 @@
 import { isBlank } from './bytes/blank.js';
 import { hasLoneSurrogate } from './bytes/json-escapes.js';
 import { isIsoInstant, isJsonNumber } from './bytes/scalars.js';
+import { hasControlCharacter } from './bytes/control-characters.js';
 import type { Text } from './bytes/text.js';
 import { ROLES, type Conversation, type Role, type Turn } from './conversation.js';
-
-/**
- * Everything that can be wrong with a conversation, the weightiest first, and what the run does about it:
- * `skip` leaves it out and lists it, `warn` writes it as it is and lists it.
- *
- * The rules are those of the common training formats: no service or trainer learns from a conversation without an
- * assistant's answer, most reject blank text and unknown roles, and one that starts with the assistant cannot be put
- * right without inventing a question.
- */
-export const RULES = {
-  'no-turns': { action: 'skip', means: 'has no turns' },
-  'no-assistant': { action: 'skip', means: 'has no assistant turn' },
-  'no-user': { action: 'skip', means: 'has no user turn' },
-  'unknown-role': { action: 'skip', means: `has a turn whose role is not one of ${ROLES.join(', ')}` },
-  'null-content': { action: 'skip', means: 'has a turn without content (NULL)' },
-  'blank-content': { action: 'skip', means: 'has a turn that is empty or only white space' },
-  'starts-with-assistant': { action: 'skip', means: 'starts with the assistant' },
-  'late-system': { action: 'skip', means: 'has a system turn after the conversation began' },
-  'duplicate-turn-number': {
-    action: 'skip',
-    means: 'has two turns with the same number: their order is unknown',
-  },
-  'ends-with-user': { action: 'warn', means: 'ends with a user turn' },
-  'equal-neighbours': { action: 'warn', means: 'has two turns of the same role in a row' },
-  'turn-number-gap': { action: 'warn', means: 'has a gap in its turn numbers' },
-  'truncated-answer': {
-    action: 'warn',
-    means: 'has an assistant turn that ends in a backslash or an opening quote, so probably was cut off',
-  },
-  'lone-surrogate': { action: 'warn', means: 'has half a surrogate pair in its JSON, written as U+FFFD' },
-  'not-a-number': {
-    action: 'warn',
-    means: 'has a quality score that is not a finite number, written as null',
-  },
-  'not-a-date': { action: 'warn', means: 'has a time that ISO 8601 cannot express, written as null' },
-} as const satisfies Record<string, { action: 'skip' | 'warn'; means: string }>;
-
-export type Rule = keyof typeof RULES;
+import type { Rule } from './rules.js';
+import { toolSchemasOf } from './tool-schemas.js';
+import { hasToolTurns, toolTurnsFit } from './tool-turns.js';
 
 /** One thing found in one conversation. */
 export interface Finding {
@@ -49,51 +15,107 @@ export interface Finding {
   readonly turn?: number;
 }
 
+/** What inspecting looks for besides the order of turns; scanning text costs, so it is asked for. */
+export interface InspectOptions {
+  /** Turns of tools are part of a conversation: roles `tool_call` and `tool`. Default: they are unknown roles. */
+  readonly tools?: 'allowed' | 'in-turn' | 'refused' | undefined;
+  /** Texts that must not stand in a turn. Default: none. */
+  readonly reserved?: readonly Buffer[] | undefined;
+  readonly controlCharacters?: boolean | undefined;
+  /** Whether a conversation is longer than the target reads. Default: none is. */
+  readonly isTooLong?: ((conversation: Conversation) => boolean) | undefined;
+}
+
 /** What is wrong with a conversation, in the order of its turns; nothing for nearly all. */
-export function inspect(conversation: Conversation): Finding[] {
+export function inspect(conversation: Conversation, options: InspectOptions = {}): Finding[] {
   const { turns } = conversation;
   if (turns.length === 0) return [{ rule: 'no-turns' }];
   const findings: Finding[] = [];
-  const seen = new Set<string>();
-  let previous: Turn | undefined;
+  let hasUser = false;
+  let hasAssistant = false;
   let inDialogue = false;
+  let previous: Turn | undefined;
   for (const turn of turns) {
-    const report = (rule: Rule): void => void findings.push({ rule, turn: turn.number });
-    if (!isRole(turn.role)) report('unknown-role');
-    if (turn.content === null) report('null-content');
-    else if (isBlank(turn.content)) report('blank-content');
-    else if (turn.role === 'assistant' && looksCutOff(turn.content)) report('truncated-answer');
-    if (turn.role === 'system' && inDialogue) report('late-system');
-    if (turn.role === 'assistant' && !inDialogue) report('starts-with-assistant');
-    if (previous !== undefined) {
-      if (previous.role === turn.role && turn.role !== 'system') report('equal-neighbours');
-      if (previous.number === turn.number) report('duplicate-turn-number');
-      else if (previous.number + 1 !== turn.number) report('turn-number-gap');
-    } else if (turn.number !== 1) {
-      report('turn-number-gap');
+    const { role, number } = turn;
+    const report = (rule: Rule): void => void findings.push({ rule, turn: number });
+    if (!isRole(role) && (options.tools === undefined || !isToolRole(role))) report('unknown-role');
+    inspectContent(turn, options, report);
+    if (role === 'system' && inDialogue) report('late-system');
+    if (role === 'system' && previous?.role === 'system' && !inDialogue) report('several-system');
+    if ((role === 'assistant' || role === 'tool_call') && !inDialogue) report('starts-with-assistant');
+    if (previous === undefined) {
+      if (number !== 1) report('turn-number-gap');
+    } else {
+      if (previous.role === role && role !== 'system') report('equal-neighbours');
+      if (previous.number === number) report('duplicate-turn-number');
+      else if (previous.number + 1 !== number) report('turn-number-gap');
     }
-    inDialogue ||= turn.role !== 'system';
-    seen.add(turn.role);
+    inDialogue ||= role !== 'system';
+    hasUser ||= role === 'user';
+    hasAssistant ||= role === 'assistant';
     previous = turn;
   }
-  if (!seen.has('user')) findings.push({ rule: 'no-user' });
-  if (!seen.has('assistant')) findings.push({ rule: 'no-assistant' });
-  if (previous?.role === 'user') findings.push({ rule: 'ends-with-user', turn: previous.number });
-  return [...findings, ...inspectMetadata(conversation)];
+  if (!hasUser) findings.push({ rule: 'no-user' });
+  if (!hasAssistant) findings.push({ rule: 'no-assistant' });
+  if (previous !== undefined && previous.role !== 'assistant' && inDialogue) {
+    if (previous.role === 'user' || options.tools !== undefined)
+      findings.push({ rule: 'ends-with-user', turn: previous.number });
+  }
+  if (
+    options.tools !== undefined &&
+    hasToolTurns(turns) &&
+    (options.tools === 'refused' || !toolTurnsFit(turns, options.tools === 'in-turn'))
+  ) {
+    findings.push({ rule: 'tool-turn' });
+  }
+  if (
+    options.tools !== undefined &&
+    options.tools !== 'refused' &&
+    toolSchemasOf(conversation.parameters).isMalformed
+  ) {
+    findings.push({ rule: 'tool-schema' });
+  }
+  if (options.isTooLong?.(conversation)) findings.push({ rule: 'over-token-limit' });
+  inspectMetadata(conversation, findings);
+  return findings;
 }
 
-function* inspectMetadata(conversation: Conversation): Generator<Finding> {
-  const { qualityScore, parameters, reviewHistory, createdAt, updatedAt } = conversation;
-  if (qualityScore !== null && !isJsonNumber(qualityScore)) yield { rule: 'not-a-number' };
-  if ([createdAt, updatedAt].some((instant) => instant !== null && !isIsoInstant(instant)))
-    yield { rule: 'not-a-date' };
-  if ([parameters, reviewHistory].some((json) => json !== null && hasLoneSurrogate(json))) {
-    yield { rule: 'lone-surrogate' };
+function inspectContent(
+  { role, content }: Turn,
+  options: InspectOptions,
+  report: (rule: Rule) => void,
+): void {
+  if (content === null) {
+    report('null-content');
+    return;
   }
+  if (isBlank(content)) report(role === 'assistant' ? 'blank-answer' : 'blank-content');
+  else if (role === 'assistant' && looksCutOff(content)) report('truncated-answer');
+  if (options.reserved?.some((mark) => content.bytes().includes(mark))) report('reserved-text');
+  if (options.controlCharacters === true && hasControlCharacter(content)) report('control-character');
+}
+
+function inspectMetadata(conversation: Conversation, findings: Finding[]): void {
+  const { qualityScore, parameters, reviewHistory, createdAt, updatedAt } = conversation;
+  if (qualityScore !== null && !isJsonNumber(qualityScore)) findings.push({ rule: 'not-a-number' });
+  if (isBadInstant(createdAt) || isBadInstant(updatedAt)) findings.push({ rule: 'not-a-date' });
+  if (isBadJson(parameters) || isBadJson(reviewHistory)) findings.push({ rule: 'lone-surrogate' });
+}
+
+function isBadInstant(instant: Text | null): boolean {
+  return instant !== null && !isIsoInstant(instant);
+}
+
+function isBadJson(json: Text | null): boolean {
+  return json !== null && hasLoneSurrogate(json);
 }
 
 function isRole(role: string): role is Role {
   return (ROLES as readonly string[]).includes(role);
+}
+
+function isToolRole(role: string): boolean {
+  return role === 'tool' || role === 'tool_call';
 }
 
 /**

@@ -1,9 +1,8 @@
 import { abortable } from './abortable.js';
 import { ByteWriter } from './bytes/byte-writer.js';
-import { inspect } from './checks.js';
 import type { Conversation } from './conversation.js';
 import { LoraExportError } from './errors.js';
-import type { Encoder } from './formats/format.js';
+import type { DocumentWriter } from './recipe.js';
 import type { Sink } from './sinks/sink.js';
 import { openSpool } from './sinks/spool.js';
 import type { ReportLine, Tally } from './tally.js';
@@ -13,23 +12,32 @@ const FLUSH_BYTES = 1024 * 1024;
 
 export interface DocumentParts {
   readonly batches: AsyncIterable<readonly Conversation[]>;
-  readonly encoder: Encoder;
+  readonly writer: DocumentWriter;
   /** Set for a format that needs the number of its conversations first: where the rest may wait meanwhile. */
   readonly spoolDirectory: string | null;
   readonly tally: Tally;
   readonly sink: Sink;
   readonly signal: AbortSignal;
   readonly onReport?: ((line: ReportLine) => void) | undefined;
+  /** Sees the very bytes that are written, in order; it must not keep them. */
+  readonly verify?: ((bytes: Uint8Array) => void) | undefined;
   /** After each batch: bytes encoded so far. */
   readonly onBatch: (bytes: number) => void;
 }
 
 /**
  * Batch by batch: check, encode, write. Memory holds a few batches and one flush, whatever the size of the export.
+ * @returns what the encoder did to the data on the way, by plain-words reason: how often
  * @throws LoraExportError of the sink; the signal's reason when aborted
  */
-export async function writeDocument(parts: DocumentParts): Promise<void> {
-  const { encoder, spoolDirectory, tally, sink, signal } = parts;
+export async function writeDocument(parts: DocumentParts): Promise<Readonly<Record<string, number>>> {
+  const { writer, spoolDirectory, tally, signal, verify } = parts;
+  const sink: Pick<Sink, 'write'> = {
+    write(bytes) {
+      verify?.(bytes);
+      return parts.sink.write(bytes);
+    },
+  };
   const out = new ByteWriter(2 * FLUSH_BYTES);
   const flushTo = (target: Pick<Sink, 'write'>) => async (): Promise<void> => {
     if (out.length === 0) return;
@@ -41,7 +49,7 @@ export async function writeDocument(parts: DocumentParts): Promise<void> {
   const flush = flushTo(sink);
 
   if (spoolDirectory === null) {
-    encoder.begin(out, null);
+    writer.start(out, null);
     await encodeBatches(parts, out, flush);
   } else {
     const spool = await openSpool(spoolDirectory);
@@ -49,27 +57,32 @@ export async function writeDocument(parts: DocumentParts): Promise<void> {
       const spoolOut = flushTo(spool);
       await encodeBatches(parts, out, spoolOut);
       await spoolOut();
-      encoder.begin(out, tally.written);
+      writer.start(out, tally.rows);
       await flush();
       for await (const chunk of spool.read()) await abortable(sink.write(chunk), signal);
     } finally {
       await spool.close();
     }
   }
-  encoder.end(out);
+  writer.finish(out);
   await flush();
+  return writer.notes();
 }
 
 async function encodeBatches(
-  { batches, encoder, tally, signal, onReport, onBatch }: DocumentParts,
+  { batches, writer, tally, signal, onReport, onBatch }: DocumentParts,
   out: ByteWriter,
   flush: () => Promise<void>,
 ): Promise<void> {
   let bytes = 0;
   for await (const batch of batches) {
-    for (const conversation of batch) {
-      if (!tally.admit(conversation, inspect(conversation), onReport)) continue;
-      encoder.conversation(conversation, out);
+    for (const original of batch) {
+      const judgement = writer.judge(original);
+      tally.admit(original, judgement, onReport);
+      const { conversation } = judgement;
+      if (conversation === null) continue;
+      writer.tokens?.add(conversation);
+      tally.rows += writer.rows(conversation, out);
       if (out.length < FLUSH_BYTES) continue;
       bytes += out.length;
       await flush();

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { hostname, tmpdir } from 'node:os';
+import { basename } from 'node:path';
 import type { Writable } from 'node:stream';
 import { AuditTrail, refusedByLog } from './audit-trail.js';
-import type { ConversationField } from './conversation.js';
 import { requireAuditTables } from './db/audit-problems.js';
 import { connect } from './db/connect.js';
 import { countConversations, readConversations } from './db/conversations.js';
@@ -12,9 +12,11 @@ import { inspectSource, type Source } from './db/source.js';
 import { isTransactionPooler, type DatabaseTarget } from './db/target.js';
 import { writeDocument } from './document.js';
 import { LoraExportError } from './errors.js';
-import { formats } from './formats/index.js';
 import { fileName } from './naming.js';
+import { recipeOf, type Recipe } from './recipe.js';
 import { recoverDeadRuns, type Recovery } from './recovery.js';
+import { readCounterparts } from './read-counterparts.js';
+import { refuseFlawed, refuseInvalid, refuseNothing } from './refusals.js';
 import { parseRequest, type ExportRequest, type ExportRequestInput } from './request.js';
 import { withRetries } from './retry.js';
 import { runConfig } from './run-config.js';
@@ -23,6 +25,9 @@ import { gzipped } from './sinks/gzip.js';
 import { prepareDestination } from './sinks/index.js';
 import type { Destination, Sink } from './sinks/sink.js';
 import { Tally, type Counts, type ReportLine } from './tally.js';
+import type { TargetName } from './targets/index.js';
+import type { Problem } from './targets/target.js';
+import type { TokenStatistics } from './tokens.js';
 
 /** What happens during a run. */
 export type ExportEvent =
@@ -65,8 +70,17 @@ export interface ExportResult {
   readonly exportId: string;
   readonly userId: string;
   readonly format: ExportRequest['format'];
+  readonly target: TargetName | null;
   readonly scope: ExportRequest['scope'];
   readonly counts: Counts;
+  /** What the encoder did to the data on the way, by plain-words reason: how often. */
+  readonly notes: Readonly<Record<string, number>>;
+  /** Rules about files as a whole that this one breaks, such as too few rows: it is written all the same. */
+  readonly brokenLimits: readonly Problem[];
+  /** How to hand the file to its target, where there is something to say. */
+  readonly advice: string | null;
+  /** Token counts, when they were asked for. */
+  readonly tokens: TokenStatistics | null;
   /** Bytes of the output as stored (compressed, if it is). */
   readonly size: number;
   /** SHA-256 of those bytes, lower-case hexadecimal. */
@@ -101,10 +115,11 @@ export async function exportConversations(
   context: ExportContext,
 ): Promise<ExportResult> {
   const request = parseRequest(input);
+  const recipe = await recipeOf(request);
   const exportId = randomUUID();
   const { force } = request;
   const destination = await prepareDestination(request.output, { exportId, force, stream: context.stream });
-  const run = await openRun(request, context, destination, exportId);
+  const run = { recipe, ...(await openRun(request, context, destination, exportId)) };
   const signal = AbortSignal.any([run.trail.taken, ...(context.signal ? [context.signal] : [])]);
   try {
     return await withRetries(
@@ -128,6 +143,7 @@ export async function exportConversations(
 /** What the attempts of one export share. */
 interface Run {
   readonly request: ExportRequest;
+  readonly recipe: Recipe;
   readonly context: ExportContext;
   readonly destination: Destination;
   readonly exportId: string;
@@ -141,7 +157,7 @@ async function openRun(
   context: ExportContext,
   destination: Destination,
   exportId: string,
-): Promise<Run> {
+): Promise<Omit<Run, 'recipe'>> {
   const { database, host = hostname(), signal } = context;
   const { auditSchema, format } = request;
   const onNotice = (text: string): void => context.onEvent?.({ kind: 'notice', text });
@@ -174,7 +190,7 @@ async function openRun(
 
 /** From a fresh snapshot to the completed row. */
 async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
-  const { request, context, destination, exportId, trail } = run;
+  const { request, recipe, context, destination, exportId, trail } = run;
   const phase = (name: (ExportEvent & { kind: 'phase' })['phase']): void =>
     context.onEvent?.({ kind: 'phase', phase: name });
   const reader = await connect(context.database, {
@@ -196,7 +212,7 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
     // his log would wait for ever. So there the row is opened between two snapshots, with the count of the first.
     const isPooled = isTransactionPooler(context.database);
     if (isPooled) await trail.start((await withSnapshot(reader, look)).matched);
-    const { tally, takenAt } = await withSnapshot(reader, async (snapshot) => {
+    const { tally, takenAt, writer, verdict } = await withSnapshot(reader, async (snapshot) => {
       const { source, matched } = await look(snapshot);
       const tally = new Tally(matched);
       if (!isPooled) await trail.start(matched);
@@ -207,16 +223,18 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
       const sink = request.gzip ? gzipped(file) : file;
       sinks.push(sink);
       phase('writing');
-      const format = formats[request.format];
+      const { fields } = recipe;
+      const { batchSize } = request;
+      const writer = recipe.begin(snapshot.takenAt);
+      const validator = recipe.validator();
+      await readCounterparts(snapshot, source, request, { fields, batchSize }, writer);
       await writeDocument({
-        batches: readConversations(snapshot, source, request, {
-          fields: fieldsOf(request),
-          batchSize: request.batchSize,
-        }),
-        encoder: format.encoder({ ...request.content, ...request.layout, exportedAt: snapshot.takenAt }),
-        spoolDirectory: format.needsCount ? (destination.record.directory ?? tmpdir()) : null,
+        batches: readConversations(snapshot, source, request, { fields, batchSize }),
+        writer,
+        spoolDirectory: recipe.needsCount ? (destination.record.directory ?? tmpdir()) : null,
         tally,
         sink,
+        verify: validator === null ? undefined : (bytes) => validator.write(bytes),
         signal,
         onReport: context.onReport,
         onBatch(bytes) {
@@ -224,12 +242,13 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
           context.onEvent?.({ kind: 'progress', read: tally.read, total: tally.matched, bytes });
         },
       });
-      return { tally, takenAt: snapshot.takenAt };
+      return { tally, takenAt: snapshot.takenAt, writer, verdict: validator?.end() ?? null };
     });
     // COMMIT was confirmed: every batch had arrived. Only now may anything become visible.
     const [sink] = sinks as [Sink];
     const counts = tally.close();
     refuseFlawed(counts, request);
+    refuseInvalid(verdict, request);
     const sealed = await sink.seal();
     phase('sealed');
     signal.throwIfAborted();
@@ -237,7 +256,7 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
       tier: tally.tier ?? null,
       takenAt,
       count: counts.written,
-      extension: formats[request.format].extension,
+      extension: recipe.extension,
       gzip: request.gzip,
     });
     const isManaged = request.output.kind === 'managed';
@@ -253,64 +272,52 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
     const published = await sink.publish(name);
     trail.published();
     phase('published');
-    const { matched, written, skipped, turns } = counts;
+    const { matched, written, skipped, turns, rows } = counts;
+    const notes = writer.notes();
+    const tokens = writer.tokens?.statistics() ?? null;
     const end = await trail
       .complete({
         url: published.url,
         retentionHours: isManaged ? request.retentionHours : null,
-        result: { matched, exported: written, skipped, turns, ...sealed, taken_at: takenAt },
+        result: {
+          matched,
+          exported: written,
+          skipped,
+          turns,
+          rows,
+          notes,
+          tokens,
+          ...sealed,
+          taken_at: takenAt,
+        },
       })
       .catch(async (error: unknown) => {
         throw await unrecorded(error, exportId, sink, published.location);
       });
     phase('completed');
-    const { format, scope } = request;
-    return { exportId, userId: run.userId, format, scope, counts, ...sealed, ...published, ...end, takenAt };
+    const { format, scope, target = null } = request;
+    return {
+      exportId,
+      userId: run.userId,
+      format,
+      target,
+      scope,
+      counts,
+      notes,
+      tokens,
+      brokenLimits: verdict?.limits ?? [],
+      advice: recipe.advice(basename(published.location)),
+      ...sealed,
+      ...published,
+      ...end,
+      takenAt,
+    };
   } catch (error) {
     await Promise.all(sinks.map((sink) => sink.abort()));
     throw signal.aborted ? signal.reason : error;
   } finally {
     await reader.close();
   }
-}
-
-/** What the format shows, and the tier, which may become part of the file's name. */
-export function fieldsOf({ format, content }: ExportRequest): ConversationField[] {
-  return [...new Set([...formats[format].fields(content), 'tier' as const])];
-}
-
-function refuseNothing({ matched }: Tally, { allowEmpty }: ExportRequest): void {
-  if (matched > 0 || allowEmpty) return;
-  throw new LoraExportError('E_EMPTY', 'No conversations matched.', {
-    hint: 'Check the scope and the filters (`--dry-run` counts without exporting), or pass --allow-empty.',
-  });
-}
-
-function refuseFlawed(counts: Counts, { allowEmpty, strict }: ExportRequest): void {
-  const rules = Object.keys({ ...counts.skips, ...counts.warnings });
-  if (strict && rules.length > 0) {
-    throw new LoraExportError('E_DATA', `Strict mode: ${describeFlaws(counts)}. Nothing was published.`, {
-      hint: 'See them all with --report FILE, or leave --strict out to skip them.',
-    });
-  }
-  if (counts.written === 0 && counts.matched > 0 && !allowEmpty) {
-    throw new LoraExportError(
-      'E_EMPTY',
-      `All ${counts.matched} conversations that matched were skipped: ${describeFlaws(counts)}.`,
-      {
-        hint: 'See why with --report FILE.',
-      },
-    );
-  }
-}
-
-function describeFlaws({ skips, warnings }: Counts): string {
-  return Object.entries({ ...skips, ...warnings })
-    .map(
-      ([rule, { count, ids }]) =>
-        `${rule} in ${count} (${ids.slice(0, 3).join(', ')}${count > 3 ? ', …' : ''})`,
-    )
-    .join('; ');
 }
 
 /** The file is published, but the log does not say so. */

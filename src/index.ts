@@ -6,6 +6,8 @@
  */
 export { exportConversations } from './export.js';
 export type { ExportContext, ExportEvent, ExportResult } from './export.js';
+export { previewExport } from './preview.js';
+export type { Preview } from './preview.js';
 export { planExport } from './plan.js';
 export type { ExportPlan } from './plan.js';
 export type { ExportRequest, ExportRequestInput, Filters, OutputRequest, Scope, SortKey } from './request.js';
@@ -16,13 +18,24 @@ export { parseDatabaseUrl } from './db/target.js';
 export type { DatabaseTarget, TlsMode } from './db/target.js';
 export { LoraExportError, exitStatusOf } from './errors.js';
 export type { ErrorCode } from './errors.js';
-export { RULES } from './checks.js';
-export type { Finding, Rule } from './checks.js';
+export { RULES } from './rules.js';
+export type { Finding } from './checks.js';
+export type { Action, Policy, Rule } from './rules.js';
+export { targets, targetNames } from './targets/index.js';
+export type { TargetName } from './targets/index.js';
 export type { Counts, ReportLine, RuleCount } from './tally.js';
 export type { Recovery } from './recovery.js';
 export type { Conversation, ConversationField, Role, Turn } from './conversation.js';
 export { Text } from './bytes/text.js';
 export { ByteWriter } from './bytes/byte-writer.js';
+export { getTransformer } from './transformers.js';
+export type {
+  ConversationInput,
+  ExportConfig,
+  IExportTransformer,
+  TransformerOptions,
+  TurnInput,
+} from './transformers.js';
 export { formats, formatNames } from './formats/index.js';
 export type { FormatName } from './formats/index.js';
 export type { ContentOptions, Encoder, Format } from './formats/format.js';

@@ -4,8 +4,8 @@ import { connect } from './db/connect.js';
 import { countConversations, describeStatement } from './db/conversations.js';
 import { withSnapshot } from './db/snapshot.js';
 import { inspectSource } from './db/source.js';
-import { fieldsOf, type ExportContext } from './export.js';
-import { formats } from './formats/index.js';
+import type { ExportContext } from './export.js';
+import { recipeOf } from './recipe.js';
 import { fileName } from './naming.js';
 import { parseRequest, type ExportRequest, type ExportRequestInput } from './request.js';
 import { requireIds } from './selected-ids.js';
@@ -32,6 +32,7 @@ export interface ExportPlan {
  */
 export async function planExport(input: ExportRequestInput, context: ExportContext): Promise<ExportPlan> {
   const request = parseRequest(input);
+  const recipe = await recipeOf(request);
   const { database, signal, onEvent } = context;
   const connection = await connect(database, { purpose: 'plan', singleSession: true, signal });
   try {
@@ -44,12 +45,12 @@ export async function planExport(input: ExportRequestInput, context: ExportConte
         tier: request.filters.tier?.length === 1 ? (request.filters.tier[0] ?? null) : null,
         takenAt: snapshot.takenAt,
         count: matched,
-        extension: formats[request.format].extension,
+        extension: recipe.extension,
         gzip: request.gzip,
       });
       const { format, scope } = request;
       const location = await locate(request, context, name);
-      const statement = await describeStatement(snapshot, source, request, fieldsOf(request));
+      const statement = await describeStatement(snapshot, source, request, recipe.fields);
       return { format, scope, matched, location, database: database.label, statement };
     });
   } finally {

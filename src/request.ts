@@ -1,6 +1,8 @@
 import { z } from 'zod';
 import { LoraExportError } from './errors.js';
 import { formatNames } from './formats/index.js';
+import { ACTIONS, allowedActions, ruleNames, type Action, type Rule } from './rules.js';
+import { targetNames } from './targets/index.js';
 
 /** The four meanings of "what to export". */
 export const SCOPES = ['selected', 'filtered', 'approved', 'all'] as const;
@@ -18,6 +20,16 @@ const text = z
   .refine((value) => !value.includes('\0'), 'must not hold a NUL character');
 const list = z.array(text).min(1, 'must name at least one value');
 const score = z.number().min(0, 'must be between 0 and 10').max(10, 'must be between 0 and 10');
+
+/** The message for keys that are no rules; every other problem keeps its own. */
+function unknownRules({ keys }: { readonly keys?: readonly string[] }): string | undefined {
+  return keys === undefined
+    ? undefined
+    : `there is no rule ${keys.join(', ')}; the rules are ${ruleNames.join(', ')}`;
+}
+
+/** A row has one system prompt, at its start, and tool turns only where they fit: the rest would be lost in silence. */
+const NO_PLACE: readonly Rule[] = ['late-system', 'several-system', 'tool-turn'];
 
 /** `2025-10-29` (that whole day, UTC) or a full timestamp with its zone. */
 const moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })], {
@@ -133,6 +145,33 @@ export const exportRequest = z
     content: content.prefault({}),
     layout: layout.prefault({}),
     output: output.default({ kind: 'stream' }),
+    /** The service or trainer that reads the file next: its rows, its rules. Format jsonl only. */
+    target: z.enum(targetNames, { error: `must be one of ${targetNames.join(', ')}` }).optional(),
+    /** Which of the target's row shapes; default: its first. */
+    shape: text.optional(),
+    /** What to do about a rule, where that differs from the default. */
+    rules: z
+      .partialRecord(z.enum(ruleNames), z.enum(ACTIONS, { error: `must be one of ${ACTIONS.join(', ')}` }), {
+        error: (issue) => unknownRules(issue as { readonly keys?: readonly string[] }),
+      })
+      .optional(),
+    /** Role words of the database and what they mean: `{ human: 'user' }`. */
+    roleMap: z.record(text, z.enum(['system', 'user', 'assistant', 'tool_call', 'tool'])).optional(),
+    /** The system prompt of conversations that store none: a text, or where it stands below `parameters`. */
+    systemPrompt: z.union([z.strictObject({ text }), z.strictObject({ parameter: text })]).optional(),
+    /** `pairs`: one row per assistant turn, with its history. */
+    expand: z.enum(['pairs']).optional(),
+    /** Check the bytes written as `validate` would; default: when there is a target. */
+    verify: z.boolean().optional(),
+    /** Count tokens. */
+    tokens: z.boolean().default(false),
+    /** More skipped conversations fail the run. */
+    maxSkipped: z
+      .union([
+        z.strictObject({ count: z.int().min(0) }),
+        z.strictObject({ percent: z.number().min(0).max(100) }),
+      ])
+      .optional(),
     gzip: z.boolean().default(false),
     /** Replace an existing file. */
     force: z.boolean().default(false),
@@ -171,6 +210,19 @@ export const exportRequest = z
       Object.values(request.filters).every((value) => value === undefined)
     ) {
       problem('filters', 'scope filtered needs at least one filter; scope all exports everything');
+    }
+    if (request.target !== undefined && request.format !== 'jsonl') {
+      problem('target', `a target is written as jsonl, not as ${request.format}; leave format out`);
+    }
+    if (request.shape !== undefined && request.target === undefined)
+      problem('shape', 'shapes belong to a target');
+    for (const [rule, action] of Object.entries(request.rules ?? {}) as [Rule, Action][]) {
+      const allowed = allowedActions(rule);
+      if (!allowed.includes(action)) {
+        problem('rules', `${rule} can be ${allowed.join(', ')}, but not ${action}`);
+      } else if (request.target !== undefined && NO_PLACE.includes(rule) && /keep|ignore/.test(action)) {
+        problem('rules', `a target's rows have no place for what ${rule} finds: it cannot be ${action}`);
+      }
     }
     if (request.format === 'jsonl' && !request.content.includeFullContent) {
       problem('content', 'jsonl without the turns teaches nothing: leave includeFullContent on');

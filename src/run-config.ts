@@ -26,6 +26,15 @@ export function runConfig(request: ExportRequest, database: DatabaseTarget, iden
     sort,
     layout: request.layout,
     ...(limit === undefined ? {} : { limit }),
+    ...given({
+      target: request.target,
+      shape: request.shape,
+      rules: request.rules,
+      roleMap: request.roleMap,
+      systemPrompt: request.systemPrompt,
+      expand: request.expand,
+      maxSkipped: request.maxSkipped,
+    }),
     gzip: request.gzip,
     strict: request.strict,
     output: { ...output, ...(output.kind === 'managed' ? { retentionHours: request.retentionHours } : {}) },
@@ -33,6 +42,11 @@ export function runConfig(request: ExportRequest, database: DatabaseTarget, iden
     user: identity.origin,
     tool: `lora-export ${version}`,
   };
+}
+
+/** Without what was not asked for. */
+function given(members: object): object {
+  return Object.fromEntries(Object.entries(members).filter(([, value]) => value !== undefined));
 }
 
 function idsRecord(ids: readonly string[]): object {

@@ -1,6 +1,7 @@
-import { RULES, type Finding, type Rule } from './checks.js';
 import type { Conversation } from './conversation.js';
 import { LoraExportError } from './errors.js';
+import type { JudgedFinding, Judgement } from './judge.js';
+import { ruleNames, RULES, type Rule } from './rules.js';
 
 /** How many ids are kept per rule for the summary and the audit row; `--report` lists all of them as they come. */
 const LISTED = 1_000;
@@ -12,25 +13,31 @@ export interface RuleCount {
   /** Business ids of the first of them, at most 1,000. */
   readonly ids: string[];
 }
+export type RuleCounts = Partial<Record<Rule, RuleCount>>;
 
 /** What a run did, in conversations. `matched = written + skipped`, or the run fails. */
 export interface Counts {
   readonly matched: number;
   readonly written: number;
   readonly skipped: number;
-  /** Turns in the conversations written. */
+  /** Turns in the conversations written, as written. */
   readonly turns: number;
-  /** Each skipped conversation counts once, under the first rule that it broke. */
-  readonly skips: Partial<Record<Rule, RuleCount>>;
-  /** Written all the same; one conversation may count under several rules. */
-  readonly warnings: Partial<Record<Rule, RuleCount>>;
+  readonly rows: number;
+  /** Each skipped conversation counts once, under the weightiest rule that it broke. */
+  readonly skips: RuleCounts;
+  /** Put right; one conversation may count under several rules. */
+  readonly repairs: RuleCounts;
+  /** Written as they are. */
+  readonly warnings: RuleCounts;
+  /** Left out, and the run fails for them. */
+  readonly failures: RuleCounts;
 }
 
-/** One line of `--report`: a conversation that was skipped, or written with a warning. */
+/** One line of `--report`: a conversation that was skipped, repaired, or written although something is doubtful. */
 export interface ReportLine {
   readonly conversation_id: string;
   readonly id: string;
-  readonly action: 'skipped' | 'warned';
+  readonly action: 'skipped' | 'repaired' | 'warned' | 'failed';
   readonly rule: Rule;
   readonly turn: number | null;
   readonly reason: string;
@@ -42,8 +49,12 @@ export class Tally {
   written = 0;
   skipped = 0;
   turns = 0;
-  readonly skips: Partial<Record<Rule, RuleCount>> = {};
-  readonly warnings: Partial<Record<Rule, RuleCount>> = {};
+  /** Rows or documents written: more than conversations when these are expanded. */
+  rows = 0;
+  readonly skips: RuleCounts = {};
+  readonly repairs: RuleCounts = {};
+  readonly warnings: RuleCounts = {};
+  readonly failures: RuleCounts = {};
   /** The tier that all conversations written share; null when they differ. Undefined before the first. */
   tier: string | null | undefined;
 
@@ -56,33 +67,21 @@ export class Tally {
     return this.written + this.skipped;
   }
 
-  /** Counts a conversation with what was found in it, and says whether it is to be written. */
+  /** Counts a conversation with what was decided about it. */
   admit(
-    conversation: Conversation,
-    findings: readonly Finding[],
+    original: Conversation,
+    { findings, conversation }: Judgement,
     report?: (line: ReportLine) => void,
-  ): boolean {
-    const reject = findings.length === 0 ? undefined : weightiest(findings);
-    for (const finding of reject === undefined ? onePerRule(findings) : [reject]) {
-      const id = conversation.conversationId.toString();
-      add(reject === undefined ? this.warnings : this.skips, finding.rule, id);
-      report?.({
-        conversation_id: id,
-        id: conversation.id,
-        action: reject === undefined ? 'warned' : 'skipped',
-        rule: finding.rule,
-        turn: finding.turn ?? null,
-        reason: RULES[finding.rule].means,
-      });
-    }
-    if (reject !== undefined) {
+  ): void {
+    if (findings.length > 0)
+      this.#list(original, conversation === null ? [weightiest(findings)] : findings, report);
+    if (conversation === null) {
       this.skipped++;
-      return false;
+      return;
     }
     this.written++;
     this.turns += conversation.turns.length;
     this.#noteTier(conversation);
-    return true;
   }
 
   /**
@@ -99,8 +98,34 @@ export class Tally {
         },
       );
     }
-    const { matched, written, skipped, turns, skips, warnings } = this;
-    return { matched, written, skipped, turns, skips, warnings };
+    const { matched, written, skipped, turns, rows, skips, repairs, warnings, failures } = this;
+    return { matched, written, skipped, turns, rows, skips, repairs, warnings, failures };
+  }
+
+  #list(
+    { id, conversationId }: Conversation,
+    findings: readonly JudgedFinding[],
+    report: ((line: ReportLine) => void) | undefined,
+  ): void {
+    const businessId = conversationId.toString();
+    for (const { rule, turn, action } of findings) {
+      const [counts, done] = this.#listOf(action);
+      add(counts, rule, businessId);
+      report?.({
+        conversation_id: businessId,
+        id,
+        action: done,
+        rule,
+        turn: turn ?? null,
+        reason: RULES[rule].means,
+      });
+    }
+  }
+
+  #listOf(action: JudgedFinding['action']): [RuleCounts, ReportLine['action']] {
+    if (action === 'skip') return [this.skips, 'skipped'];
+    if (action === 'fail') return [this.failures, 'failed'];
+    return action === 'repair' ? [this.repairs, 'repaired'] : [this.warnings, 'warned'];
   }
 
   #noteTier(conversation: Conversation): void {
@@ -111,20 +136,18 @@ export class Tally {
   }
 }
 
-const ORDER = Object.keys(RULES) as Rule[];
-
-/** What a conversation is skipped for: of several reasons, the one that the rules name first. */
-function weightiest(findings: readonly Finding[]): Finding | undefined {
-  return findings
-    .filter(({ rule }) => RULES[rule].action === 'skip')
-    .toSorted((a, b) => ORDER.indexOf(a.rule) - ORDER.indexOf(b.rule))[0];
+/** What a conversation is left out for: of several reasons, the one that the rules name first; a failure before all. */
+function weightiest(findings: readonly JudgedFinding[]): JudgedFinding {
+  const weight = ({ rule, action }: JudgedFinding): number =>
+    ruleNames.indexOf(rule) - (action === 'fail' ? ruleNames.length : 0);
+  const [first] = findings
+    .filter(({ action }) => action === 'skip' || action === 'fail')
+    .toSorted((a, b) => weight(a) - weight(b));
+  if (first === undefined) throw new Error('a conversation was left out for no reason');
+  return first;
 }
 
-function onePerRule(findings: readonly Finding[]): Finding[] {
-  return findings.filter(({ rule }, index) => findings.findIndex((other) => other.rule === rule) === index);
-}
-
-function add(counts: Partial<Record<Rule, RuleCount>>, rule: Rule, id: string): void {
+function add(counts: RuleCounts, rule: Rule, id: string): void {
   const { count, ids } = counts[rule] ?? { count: 0, ids: [] };
   if (ids.length < LISTED) ids.push(id);
   counts[rule] = { count: count + 1, ids };

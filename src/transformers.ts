@@ -1,6 +1,7 @@
 import { ByteWriter } from './bytes/byte-writer.js';
 import { Text } from './bytes/text.js';
-import { inspect } from './checks.js';
+import { judgeWith } from './judge.js';
+import { policyOf } from './rules.js';
 import type { Conversation } from './conversation.js';
 import { LoraExportError } from './errors.js';
 import type { ContentOptions, LayoutOptions } from './formats/format.js';
@@ -120,9 +121,12 @@ function encode(
     );
   }
   const tally = new Tally(conversations.length);
-  const admitted = conversations.filter((conversation) =>
-    tally.admit(conversation, inspect(conversation), onReport),
-  );
+  const judge = judgeWith(policyOf('plain'), {});
+  const admitted = conversations.flatMap((conversation) => {
+    const judgement = judge(conversation);
+    tally.admit(conversation, judgement, onReport);
+    return judgement.conversation ?? [];
+  });
   const encoder = formats[name].encoder({
     ...content.parse({}),
     ...config,

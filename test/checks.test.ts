@@ -1,24 +1,26 @@
 import { describe, expect, it } from 'vitest';
 
 import { Text } from '../src/bytes/text.js';
-import { inspect, RULES, type Rule } from '../src/checks.js';
+import { inspect, type InspectOptions } from '../src/checks.js';
+import { judgeWith } from '../src/judge.js';
+import { policyOf, ruleNames, RULES, type Rule } from '../src/rules.js';
 import { Tally } from '../src/tally.js';
 import { aConversation, FULL, viewsIntoOneBuffer, type ConversationParts } from './support/conversations.js';
 
 type Turns = NonNullable<ConversationParts['turns']>;
 
 /** Rules and turns as `rule` or `rule@turn`. */
-function found(parts: ConversationParts): string[] {
-  return inspect(aConversation(parts)).map(({ rule, turn }) =>
+function found(parts: ConversationParts, options?: InspectOptions): string[] {
+  return inspect(aConversation(parts), options).map(({ rule, turn }) =>
     turn === undefined ? rule : `${rule}@${turn}`,
   );
 }
 
-/** Why the conversation is skipped, or null. */
+/** Why the conversation is skipped when there is no target, or null. */
 function verdict(parts: ConversationParts): Rule | null {
   const conversation = aConversation(parts);
   const tally = new Tally(1);
-  tally.admit(conversation, inspect(conversation));
+  tally.admit(conversation, judgeWith(policyOf('plain'), {})(conversation));
   return (Object.keys(tally.skips)[0] as Rule | undefined) ?? null;
 }
 
@@ -26,7 +28,6 @@ describe('nothing is found in', () => {
   it.each<[string, Turns]>([
     ['a question and an answer', ['user: hi', 'assistant: hello']],
     ['a system prompt before them', ['system: be kind', 'user: hi', 'assistant: hello']],
-    ['several system turns at the start', ['system: a', 'system: b', 'user: hi', 'assistant: hello']],
     ['many turns in order', ['user: 1', 'assistant: 2', 'user: 3', 'assistant: 4']],
     ['an answer that ends in a closing quote', ['user: hi', 'assistant: He said "yes"']],
     ['an answer that ends in white space', ['user: hi', 'assistant: yes \n']],
@@ -60,7 +61,8 @@ describe('each rule', () => {
     ['unknown-role', { turns: ['user: a', 'tool: b', 'assistant: c'] }, ['unknown-role@2']],
     ['null-content', { turns: ['user: a', { role: 'assistant', content: null }] }, ['null-content@2']],
     ['blank-content', { turns: ['user: ', 'assistant: a'] }, ['blank-content@1']],
-    ['blank-content', { turns: ['user: a', 'assistant: \u3000\n\t\ufeff'] }, ['blank-content@2']],
+    ['blank-content', { turns: ['system: \u2003', 'user: a', 'assistant: b'] }, ['blank-content@1']],
+    ['blank-answer', { turns: ['user: a', 'assistant: \u3000\n\t\ufeff'] }, ['blank-answer@2']],
     [
       'starts-with-assistant',
       { turns: ['assistant: a', 'user: b', 'assistant: c'] },
@@ -76,6 +78,11 @@ describe('each rule', () => {
       'duplicate-turn-number',
       { turns: ['user: a', { number: 1, role: 'assistant', content: 'b' }] },
       ['duplicate-turn-number@1'],
+    ],
+    [
+      'several-system',
+      { turns: ['system: a', 'system: b', 'user: c', 'assistant: d'] },
+      ['several-system@2'],
     ],
     ['ends-with-user', { turns: ['user: a', 'assistant: b', 'user: c'] }, ['ends-with-user@3']],
     ['equal-neighbours', { turns: ['user: a', 'user: b', 'assistant: c'] }, ['equal-neighbours@2']],
@@ -114,7 +121,7 @@ describe('each rule', () => {
   it('is told for every turn that breaks it', () => {
     expect(found({ turns: ['user: ', 'assistant:  ', 'robot: a', 'human: b', 'assistant: c'] })).toEqual([
       'blank-content@1',
-      'blank-content@2',
+      'blank-answer@2',
       'unknown-role@3',
       'unknown-role@4',
     ]);
@@ -149,8 +156,16 @@ describe('each rule', () => {
     expect(found({ turns: ['User: a', 'assistant: b'] })).toEqual(['unknown-role@1', 'no-user']);
   });
 
-  it('says nothing of neighbours among system turns, which belong together', () => {
-    expect(found({ turns: ['system: a', 'system: b'] })).toEqual(['no-user', 'no-assistant']);
+  it('tells equal neighbours among system turns under a rule of their own, and only at the start', () => {
+    expect(found({ turns: ['system: a', 'system: b'] })).toEqual([
+      'several-system@2',
+      'no-user',
+      'no-assistant',
+    ]);
+    expect(found({ turns: ['user: a', 'system: b', 'system: c', 'assistant: d'] })).toEqual([
+      'late-system@2',
+      'late-system@3',
+    ]);
   });
 });
 
@@ -186,7 +201,8 @@ describe('a conversation is skipped for the weightiest of several reasons', () =
     ['no-user', ['assistant: ', 'robot: b']],
     ['unknown-role', ['user: ', 'robot: b', 'assistant: c']],
     ['null-content', ['user: ', { role: 'assistant', content: null }]],
-    ['blank-content', ['assistant: ', 'user: a', 'system: s']],
+    ['blank-answer', ['assistant: ', 'user: ', 'system: s']],
+    ['blank-content', ['user: ', 'assistant: a', 'system: s']],
     ['starts-with-assistant', ['assistant: a', 'user: b', 'system: s', 'assistant: c']],
     ['late-system', ['user: a', 'system: b', { number: 2, role: 'assistant', content: 'c' }]],
     ['duplicate-turn-number', ['user: a', { number: 1, role: 'user', content: 'b' }, 'assistant: c']],
@@ -195,18 +211,64 @@ describe('a conversation is skipped for the weightiest of several reasons', () =
     expect(verdict({ turns })).toBe(rule);
   });
 
-  it('and every rule that skips is reached by a conversation', () => {
-    const skipping = Object.entries(RULES).flatMap(([rule, { action }]) => (action === 'skip' ? [rule] : []));
+  it('and these rules skip', () => {
+    const skipping = ruleNames.filter((rule) => RULES[rule].plain === 'skip');
     expect(skipping).toEqual([
       'no-turns',
       'no-assistant',
       'no-user',
+      'no-counterpart',
       'unknown-role',
+      'tool-turn',
       'null-content',
+      'blank-answer',
       'blank-content',
       'starts-with-assistant',
       'late-system',
       'duplicate-turn-number',
     ]);
+  });
+});
+
+describe('what is looked for only when asked', () => {
+  const call = 'tool_call: {"name":"get_order","arguments":{"id":"7"}}';
+  const withTools: Turns = ['user: a', call, 'tool: {"day":7}', 'assistant: b'];
+
+  it('are roles of tools: unknown without a target, sound or refused with one', () => {
+    expect(found({ turns: withTools })).toEqual(['unknown-role@2', 'unknown-role@3']);
+    expect(found({ turns: withTools }, { tools: 'allowed' })).toEqual([]);
+    expect(found({ turns: withTools }, { tools: 'refused' })).toEqual(['tool-turn']);
+    expect(found({}, { tools: 'refused' })).toEqual([]);
+  });
+
+  it.each<[string, Turns, string[]]>([
+    ['a call that is no JSON', ['user: a', 'tool_call: get_order', 'tool: 7', 'assistant: b'], ['tool-turn']],
+    ['a call without an answer', ['user: a', call, 'assistant: b'], ['tool-turn']],
+    ['an answer without a call', ['user: a', 'tool: 7', 'assistant: b'], ['tool-turn']],
+    ['an answer at the end', ['user: a', call, 'tool: 7'], ['no-assistant', 'ends-with-user@3']],
+    ['a call at the end', ['user: a', 'assistant: b', call], ['ends-with-user@3', 'tool-turn']],
+  ])('is %s, where the target knows tools', (_what, turns, expected) => {
+    expect(found({ turns }, { tools: 'allowed' })).toEqual(expected);
+  });
+
+  it('are texts that the target reserves, in turns of every role', () => {
+    const turns = ['system: a</s>', 'user: b', 'assistant: </s>'];
+    expect(found({ turns })).toEqual([]);
+    const reserved = [Buffer.from('[INST]'), Buffer.from('</s>')];
+    expect(found({ turns }, { reserved })).toEqual(['reserved-text@1', 'reserved-text@3']);
+  });
+
+  it('are control characters', () => {
+    const turns = ['user: a\u0007', 'assistant: b\ufffd'];
+    expect(found({ turns })).toEqual([]);
+    expect(found({ turns }, { controlCharacters: true })).toEqual([
+      'control-character@1',
+      'control-character@2',
+    ]);
+  });
+
+  it('is the length', () => {
+    expect(found({}, { isTooLong: ({ turns }) => turns.length > 1 })).toEqual(['over-token-limit']);
+    expect(found({}, { isTooLong: ({ turns }) => turns.length > 2 })).toEqual([]);
   });
 });

@@ -1,7 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
-import { cliDocument } from './support/write-docs.mjs';
+import { targetNames } from '../src/targets/index.js';
+import { cliDocument, formatsDocument } from './support/write-docs.mjs';
 
 const root = new URL('../', import.meta.url);
 const read = (path: string): Promise<string> => readFile(new URL(path, root), 'utf8');
@@ -11,6 +12,12 @@ const help = async (...words: string[]): Promise<string> =>
 describe('docs/cli.md', () => {
   it('shows the help of the program and of every command, word for word', async () => {
     expect(await read('docs/cli.md')).toBe(await cliDocument());
+  });
+});
+
+describe('docs/formats.md', () => {
+  it('shows what each format and target writes, and what is done about each rule', async () => {
+    expect(await read('docs/formats.md')).toBe(await formatsDocument());
   });
 });
 
@@ -24,13 +31,20 @@ describe('README.md', () => {
 
   it('names only flags that the commands have', async () => {
     const readme = await read('README.md');
-    const helps = await Promise.all([help('help', 'export'), help('help', 'init'), help('help', 'import')]);
+    const helps = await Promise.all(
+      ['export', 'init', 'import', 'validate'].map((name) => help('help', name)),
+    );
     const existing = new Set(helps.join('\n').match(/--[a-z-]+/g));
-    const shown = [...readme.matchAll(/lora-export (?:export|init|import)\b[^\n#`]*/g)].flatMap(
+    const shown = [...readme.matchAll(/lora-export (?:export|init|import|validate)\b[^\n#`]*/g)].flatMap(
       ([line]) => line.match(/--[a-z-]+/g) ?? [],
     );
     expect(shown.length).toBeGreaterThan(10);
     expect(shown.filter((flag) => !existing.has(flag))).toEqual([]);
+  });
+
+  it('names every target', async () => {
+    const readme = await read('README.md');
+    for (const name of targetNames) expect(readme).toContain(`\`${name}\``);
   });
 
   it('has the two commands that work in a fresh clone', async () => {

@@ -492,6 +492,9 @@ describe('what is recorded', () => {
         exported: 1,
         skipped: 1,
         turns: 2,
+        rows: 1,
+        notes: {},
+        tokens: null,
         size: bytes.length,
         sha256,
         taken_at: result.takenAt,
@@ -506,6 +509,7 @@ describe('what is recorded', () => {
       written_count: 1,
       skipped_count: 1,
       skips: { 'no-turns': { count: 1, ids: ['no turns'] } },
+      repairs: {},
       warnings: {},
       sha256,
       storage_key: `${result.exportId}/training-data-scenario-${day}-1.jsonl`,
@@ -595,6 +599,10 @@ describe('what is recorded', () => {
         ['user', ''],
         ['assistant', 'NULL'],
       ],
+      'blank-answer': [
+        ['user', 'x'],
+        ['assistant', ' \t\u00a0\u2028\n'],
+      ],
       'blank-content': [
         ['user', ' \t\u00a0\u2028\n'],
         ['assistant', 'y'],
@@ -626,12 +634,15 @@ describe('what is recorded', () => {
     expected['no-assistant'] = { count: 2, ids: ['no-assistant', 'no-user'] };
     delete expected['no-user'];
     expect(result.counts).toEqual({
-      matched: 10,
+      matched: 11,
       written: 2,
-      skipped: 8,
+      skipped: 9,
       turns: 5,
+      rows: 2,
       skips: expected,
+      repairs: {},
       warnings: { 'ends-with-user': { count: 1, ids: ['ends-with-user'] } },
+      failures: {},
     });
     expect(reports.map(({ conversation_id, action, rule }) => [conversation_id, action, rule])).toEqual([
       ...Object.keys(wrong).map((rule) => [rule, 'skipped', rule === 'no-user' ? 'no-assistant' : rule]),
@@ -830,7 +841,7 @@ describe('hostile content', () => {
       ['null', 'null-content'],
       ['empty', 'blank-content'],
       ['all null', 'null-content'],
-      ['word', 'blank-content'],
+      ['word', 'blank-answer'],
     ]);
   });
 });

@@ -54,6 +54,7 @@ describe('a request', () => {
       },
       layout: { compact: false, bom: true, rawCells: false },
       output: { kind: 'stream' },
+      tokens: false,
       gzip: false,
       force: false,
       strict: false,

@@ -1,39 +1,66 @@
 import { describe, expect, it } from 'vitest';
 
-import { RULES, type Finding } from '../src/checks.js';
-import { Tally, type ReportLine } from '../src/tally.js';
-import { aConversation } from './support/conversations.js';
+import type { Finding } from '../src/checks.js';
+import type { Judgement } from '../src/judge.js';
+import { policyOf, RULES, type Policy } from '../src/rules.js';
+import type { Conversation } from '../src/conversation.js';
+import { Tally, type Counts, type ReportLine } from '../src/tally.js';
+import { aConversation, type ConversationParts } from './support/conversations.js';
 
-function admitted(tally: Tally, findings: readonly Finding[], conversationId = 'c'): [boolean, ReportLine[]] {
-  const lines: ReportLine[] = [];
-  const conversation = aConversation({ conversationId });
-  return [tally.admit(conversation, findings, (line) => lines.push(line)), lines];
+/** What a policy makes of findings; the conversation stays as it is unless it is left out. */
+function judged(
+  conversation: Conversation,
+  findings: readonly Finding[],
+  exceptions: Partial<Policy> = {},
+): Judgement {
+  const policy = policyOf('plain', exceptions);
+  const withActions = findings.map((finding) => ({ ...finding, action: policy[finding.rule] }));
+  const isLeftOut = withActions.some(({ action }) => action === 'skip' || action === 'fail');
+  return { findings: withActions, conversation: isLeftOut ? null : conversation };
 }
+
+/** Admits a conversation and returns the lines that were reported. */
+function admit(
+  tally: Tally,
+  findings: readonly Finding[],
+  parts: ConversationParts = { conversationId: 'c' },
+  exceptions: Partial<Policy> = {},
+): ReportLine[] {
+  const lines: ReportLine[] = [];
+  const conversation = aConversation(parts);
+  tally.admit(conversation, judged(conversation, findings, exceptions), (line) => lines.push(line));
+  return lines;
+}
+
+/** The counts of a run without conversations. */
+const NOTHING: Counts = {
+  matched: 0,
+  written: 0,
+  skipped: 0,
+  turns: 0,
+  rows: 0,
+  skips: {},
+  repairs: {},
+  warnings: {},
+  failures: {},
+};
 
 describe('a tally', () => {
   it('admits a conversation without findings and counts its turns', () => {
     const tally = new Tally(2);
-    expect(admitted(tally, [])).toEqual([true, []]);
-    expect(
-      tally.admit(aConversation({ turns: ['user: a', 'assistant: b', 'user: c', 'assistant: d'] }), []),
-    ).toBe(true);
-    expect(tally.close()).toEqual({ matched: 2, written: 2, skipped: 0, turns: 6, skips: {}, warnings: {} });
+    expect(admit(tally, [])).toEqual([]);
+    admit(tally, [], { turns: ['user: a', 'assistant: b', 'user: c', 'assistant: d'] });
+    expect(tally.close()).toEqual({ ...NOTHING, matched: 2, written: 2, turns: 6 });
   });
 
   it('admits a conversation with warnings, counts it once under each rule and reports each once', () => {
     const tally = new Tally(1);
-    const [admits, lines] = admitted(tally, [
-      { rule: 'equal-neighbours', turn: 2 },
-      { rule: 'equal-neighbours', turn: 3 },
-      { rule: 'not-a-number' },
-    ]);
-    expect(admits).toBe(true);
+    const lines = admit(tally, [{ rule: 'equal-neighbours', turn: 2 }, { rule: 'not-a-number' }]);
     expect(tally.close()).toEqual({
+      ...NOTHING,
       matched: 1,
       written: 1,
-      skipped: 0,
       turns: 2,
-      skips: {},
       warnings: { 'equal-neighbours': { count: 1, ids: ['c'] }, 'not-a-number': { count: 1, ids: ['c'] } },
     });
     const { id } = aConversation();
@@ -59,23 +86,66 @@ describe('a tally', () => {
 
   it('skips under the weightiest rule alone, and does not count the warnings of what is not written', () => {
     const tally = new Tally(1);
-    const [admits, lines] = admitted(tally, [
+    const lines = admit(tally, [
       { rule: 'equal-neighbours', turn: 1 },
       { rule: 'late-system', turn: 2 },
       { rule: 'blank-content', turn: 4 },
-      { rule: 'blank-content', turn: 3 },
     ]);
-    expect(admits).toBe(false);
     expect(lines.map(({ action, rule, turn }) => [action, rule, turn])).toEqual([
       ['skipped', 'blank-content', 4],
     ]);
     expect(tally.close()).toEqual({
+      ...NOTHING,
       matched: 1,
-      written: 0,
       skipped: 1,
-      turns: 0,
       skips: { 'blank-content': { count: 1, ids: ['c'] } },
-      warnings: {},
+    });
+  });
+
+  it('counts what was put right apart from what was only listed, and the turns as they are written', () => {
+    const tally = new Tally(1);
+    const exceptions: Partial<Policy> = { 'equal-neighbours': 'repair', 'blank-content': 'repair' };
+    const lines: ReportLine[] = [];
+    const original = aConversation({
+      conversationId: 'c',
+      turns: ['user: a', 'user: b', 'user: ', 'assistant: c'],
+    });
+    const { findings } = judged(
+      original,
+      [
+        { rule: 'equal-neighbours', turn: 2 },
+        { rule: 'blank-content', turn: 3 },
+        { rule: 'turn-number-gap' },
+      ],
+      exceptions,
+    );
+    const conversation = aConversation({ turns: ['user: a\n\nb', 'assistant: c'] });
+    tally.admit(original, { findings, conversation }, (line) => lines.push(line));
+    expect(lines.map(({ action, rule, turn }) => [action, rule, turn])).toEqual([
+      ['repaired', 'equal-neighbours', 2],
+      ['repaired', 'blank-content', 3],
+      ['warned', 'turn-number-gap', null],
+    ]);
+    expect(tally.close()).toEqual({
+      ...NOTHING,
+      matched: 1,
+      written: 1,
+      turns: 2,
+      repairs: { 'equal-neighbours': { count: 1, ids: ['c'] }, 'blank-content': { count: 1, ids: ['c'] } },
+      warnings: { 'turn-number-gap': { count: 1, ids: ['c'] } },
+    });
+  });
+
+  it('names a failure before every reason to skip, and counts it as left out', () => {
+    const tally = new Tally(1);
+    const findings: Finding[] = [{ rule: 'no-user' }, { rule: 'turn-number-gap', turn: 4 }];
+    const lines = admit(tally, findings, { conversationId: 'c' }, { 'turn-number-gap': 'fail' });
+    expect(lines.map(({ action, rule }) => [action, rule])).toEqual([['failed', 'turn-number-gap']]);
+    expect(tally.close()).toEqual({
+      ...NOTHING,
+      matched: 1,
+      skipped: 1,
+      failures: { 'turn-number-gap': { count: 1, ids: ['c'] } },
     });
   });
 
@@ -88,7 +158,7 @@ describe('a tally', () => {
       [{ rule: 'no-user' }],
       [],
     ] as const) {
-      tally.admit(aConversation(), findings);
+      admit(tally, findings);
     }
     const { matched, written, skipped, skips } = tally.close();
     expect(matched).toBe(written + skipped);
@@ -100,8 +170,8 @@ describe('a tally', () => {
     ['more', 1],
   ])('refuses to close when %s came than the database counted', (_what, matched) => {
     const tally = new Tally(matched);
-    tally.admit(aConversation(), []);
-    tally.admit(aConversation(), [{ rule: 'no-turns' }]);
+    admit(tally, []);
+    admit(tally, [{ rule: 'no-turns' }]);
     expect(tally.read).toBe(2);
     expect(() => tally.close()).toThrow(
       expect.objectContaining({
@@ -114,7 +184,7 @@ describe('a tally', () => {
   it('counts every conversation but keeps the ids of the first thousand per rule', () => {
     const tally = new Tally(1_500);
     for (let index = 0; index < 1_500; index++) {
-      tally.admit(aConversation({ conversationId: `c${index}` }), [{ rule: 'no-turns' }]);
+      admit(tally, [{ rule: 'no-turns' }], { conversationId: `c${index}` });
     }
     const kept = tally.close().skips['no-turns'];
     expect(kept?.count).toBe(1_500);
@@ -134,14 +204,14 @@ describe('the tier that all written conversations share', () => {
     ['is none when the first has none', [null, 'edge'], null],
   ])('%s', (_what, tiers, expected) => {
     const tally = new Tally(tiers.length);
-    for (const tier of tiers) tally.admit(aConversation({ tier }), []);
+    for (const tier of tiers) admit(tally, [], { tier });
     expect(tally.tier).toBe(expected);
   });
 
   it('is not touched by skipped conversations', () => {
     const tally = new Tally(2);
-    tally.admit(aConversation({ tier: 'edge' }), [{ rule: 'no-turns' }]);
-    tally.admit(aConversation({ tier: 'template' }), []);
+    admit(tally, [{ rule: 'no-turns' }], { tier: 'edge' });
+    admit(tally, [], { tier: 'template' });
     expect(tally.tier).toBe('template');
   });
 });

@@ -25,6 +25,11 @@ export class Text {
     return this.end - this.start;
   }
 
+  /** The bytes, as a view. */
+  bytes(): Buffer {
+    return this.source.subarray(this.start, this.end);
+  }
+
   /** The text as a JavaScript string: decoded anew at each call. */
   toString(): string {
     return this.part(this.start, this.end);

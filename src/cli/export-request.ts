@@ -48,6 +48,21 @@ export interface ExportFlags extends ConnectionFlags {
   readonly dryRun?: boolean;
   readonly batchSize?: number;
   readonly retentionHours?: number;
+  readonly target?: string;
+  readonly shape?: string;
+  readonly compact?: boolean;
+  readonly bom?: boolean;
+  readonly csvRaw?: boolean;
+  readonly systemPrompt?: string;
+  readonly systemPromptFile?: string;
+  readonly systemPromptFrom?: string;
+  readonly expand?: string;
+  readonly tokens?: boolean;
+  readonly verify?: boolean;
+  readonly on?: Record<string, string>;
+  readonly roleMap?: Record<string, string>;
+  readonly maxSkipped?: { count: number } | { percent: number };
+  readonly preview?: number | true;
   readonly stallTimeout?: number;
   readonly json?: boolean;
   readonly debug?: boolean;
@@ -71,11 +86,17 @@ export async function toRequest(
   around: RequestSurroundings,
 ): Promise<ExportRequestInput> {
   const { settings } = around;
+  refuseContentFlags(flags);
   const ids = await readIds(flags, around);
   const filters = readFilters(flags, around.cwd);
   const output = outputOf(flags.output, around);
   return withoutUndefined({
-    format: flags.format ?? settings.format,
+    // A target says how the file is written; only a typed format can contradict it.
+    format:
+      (flags.format === 'md' ? 'markdown' : flags.format) ??
+      (flags.target === undefined ? settings.format : undefined),
+    target: flags.target,
+    shape: flags.shape,
     // Naming ids says which conversations; only a scope that contradicts them has to be typed.
     scope: flags.scope ?? (ids === undefined ? settings.scope : 'selected'),
     ids,
@@ -96,6 +117,14 @@ export async function toRequest(
       includeFullContent: flags.fullContent,
     }),
     output,
+    layout: withoutUndefined({ compact: flags.compact, bom: flags.bom, rawCells: flags.csvRaw }),
+    systemPrompt: systemPromptOf(flags, around.cwd),
+    expand: flags.expand,
+    rules: flags.on,
+    roleMap: flags.roleMap,
+    maxSkipped: flags.maxSkipped,
+    tokens: flags.tokens,
+    verify: flags.verify,
     gzip: flags.gzip ?? (output.kind === 'file' && output.path.endsWith('.gz') ? true : undefined),
     force: flags.force,
     strict: flags.strict,
@@ -106,6 +135,44 @@ export async function toRequest(
     auditSchema: settings.auditSchema,
     userId: settings.userId?.value,
   }) as ExportRequestInput;
+}
+
+/** The typed text must reach the model as it was typed; a file ends with a newline that nobody meant. */
+function systemPromptOf(
+  { systemPrompt, systemPromptFile, systemPromptFrom }: ExportFlags,
+  cwd: string,
+): ExportRequestInput['systemPrompt'] {
+  const given = [systemPrompt, systemPromptFile, systemPromptFrom].filter((flag) => flag !== undefined);
+  if (given.length > 1) {
+    throw new LoraExportError(
+      'E_USAGE',
+      '--system-prompt, --system-prompt-file and --system-prompt-from exclude each other.',
+    );
+  }
+  if (systemPrompt !== undefined) return { text: systemPrompt };
+  if (systemPromptFrom !== undefined) return { parameter: systemPromptFrom };
+  if (systemPromptFile === undefined) return undefined;
+  const text = readTextFile(resolve(cwd, systemPromptFile), '--system-prompt-file').replace(/\r?\n$/, '');
+  if (text.trim() === '')
+    throw new LoraExportError('E_USAGE', `--system-prompt-file ${systemPromptFile} is empty.`);
+  return { text };
+}
+
+/** Flags that a target leaves no room for: it writes what its reader reads, and nothing else. */
+function refuseContentFlags(flags: ExportFlags): void {
+  if (flags.target === undefined) return;
+  const typed = (
+    ['metadata', 'qualityScores', 'timestamps', 'approvalHistory', 'parentReferences'] as const
+  ).filter((flag) => flags[flag]);
+  if (typed.length === 0) return;
+  const [name] = typed.map((flag) => `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
+  throw new LoraExportError(
+    'E_USAGE',
+    `${name} and --target ${flags.target} contradict each other: a target's file holds only what is trained on.`,
+    {
+      hint: 'Leave one of them out; --format jsonl without --target writes metadata.',
+    },
+  );
 }
 
 type Output = NonNullable<ExportRequestInput['output']>;

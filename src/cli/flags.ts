@@ -74,6 +74,37 @@ export function uuid(value: string): string {
   return value.toLowerCase();
 }
 
+/** `a=b,c=d` and repetition both add to a map; one key may be given once. */
+export function pairs(value: string, previous: unknown): Record<string, string> {
+  const map: Record<string, string> = { ...(previous as Record<string, string> | undefined) };
+  for (const item of value.split(',')) {
+    const [, key, word] = /^\s*([^=\s][^=]*?)\s*=\s*(\S+)\s*$/.exec(item) ?? [];
+    if (key === undefined || word === undefined)
+      throw new InvalidArgumentError('Expected NAME=WORD, several separated by commas.');
+    if (Object.hasOwn(map, key)) throw new InvalidArgumentError(`${key} was given twice.`);
+    map[key] = word;
+  }
+  return map;
+}
+
+/** `20`, or `5%`. */
+export function countOrShare(value: string): { count: number } | { percent: number } {
+  const [, number, sign] = /^(\d{1,9}(?:\.\d{1,3})?)(%?)$/.exec(value) ?? [];
+  const amount = Number(number);
+  if (number === undefined || (sign === '' ? !Number.isInteger(amount) : amount > 100)) {
+    throw new InvalidArgumentError('Expected a number of conversations such as 20, or a share such as 5%.');
+  }
+  return sign === '' ? { count: amount } : { percent: amount };
+}
+
+/** `parameters.KEY` or `parameters.KEY.KEY`, without its first word. */
+export function parameterPath(value: string): string {
+  const [, path] = /^parameters\.([^.\s]+(?:\.[^.\s]+)*)$/.exec(value) ?? [];
+  if (path === undefined)
+    throw new InvalidArgumentError('Expected parameters.KEY, or deeper: parameters.KEY.KEY.');
+  return path;
+}
+
 /** One of the words of a registry, listed in the help and in the error. */
 export function choice(flags: string, description: string, choices: readonly string[]): Option {
   const option = new Option(flags, description).choices(choices);

@@ -1,9 +1,9 @@
 import { inspect } from 'node:util';
-import type { RULES } from '../checks.js';
 import { exitStatusOf, LoraExportError } from '../errors.js';
 import type { ExportResult } from '../export.js';
 import type { ExportPlan } from '../plan.js';
-import type { RuleCount } from '../tally.js';
+import type { RuleCounts } from '../tally.js';
+import type { TokenSpread, TokenStatistics } from '../tokens.js';
 import { version } from '../version.js';
 import { visible } from '../visible.js';
 
@@ -44,7 +44,11 @@ export function exportSummary(result: ExportResult): string {
         ? 'none skipped.'
         : `${counts.skipped} of ${counts.matched} matched were skipped.`),
     ...ruleLines('skipped', counts.skips),
+    ...ruleLines('repaired', counts.repairs),
     ...ruleLines('written, but', counts.warnings),
+    ...Object.entries(result.notes).map(([note, count]) => `  ${note}: ${count}`),
+    ...tokenLines(result.tokens),
+    ...(result.advice === null ? [] : [`  ${result.advice}`]),
     `  to       ${result.location}`,
     `  size     ${size(result.size)}`,
     `  sha256   ${result.sha256}`,
@@ -61,13 +65,19 @@ export function exportJson(result: ExportResult): string {
     export_id: result.exportId,
     status: 'completed',
     format: result.format,
+    target: result.target,
     scope: result.scope,
     matched_count: counts.matched,
     conversation_count: counts.written,
     skipped_count: counts.skipped,
     turn_count: counts.turns,
+    row_count: counts.rows,
     skips: counts.skips,
+    repairs: counts.repairs,
     warnings: counts.warnings,
+    notes: result.notes,
+    broken_limits: result.brokenLimits,
+    tokens: result.tokens,
     file: result.url === null ? null : result.location,
     file_url: result.url,
     file_size: result.size,
@@ -79,14 +89,21 @@ export function exportJson(result: ExportResult): string {
   });
 }
 
-function* ruleLines(
-  label: string,
-  counts: Partial<Record<keyof typeof RULES, RuleCount>>,
-): Generator<string> {
+function* ruleLines(label: string, counts: RuleCounts): Generator<string> {
   for (const [rule, { count, ids }] of Object.entries(counts)) {
     const named = ids.slice(0, NAMED).join(', ');
     yield `  ${label} ${rule}: ${count} (${named}${count > NAMED ? ', …' : ''})`;
   }
+}
+
+function* tokenLines(tokens: TokenStatistics | null): Generator<string> {
+  if (tokens === null) return;
+  const line = (name: string, { total, median, p95, max }: TokenSpread): string =>
+    `  tokens   ${name}: ${total} in all, median ${median}, p95 ${p95}, max ${max}`;
+  yield line(`per conversation (${tokens.encoding})`, tokens.conversation);
+  for (const [role, spread] of Object.entries(tokens.byRole)) yield line(role, spread);
+  const { overLimit } = tokens;
+  if (overLimit !== null) yield `  tokens   over the limit of ${overLimit.limit}: ${overLimit.count}`;
 }
 
 /** `1 conversation`, `2 conversations`. */

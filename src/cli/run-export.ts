@@ -1,5 +1,7 @@
 import { LoraExportError } from '../errors.js';
-import { exportConversations, type ExportEvent } from '../export.js';
+import { exportConversations, type ExportContext, type ExportEvent, type ExportResult } from '../export.js';
+import { formats } from '../formats/index.js';
+import { previewExport } from '../preview.js';
 import { planExport } from '../plan.js';
 import { parseRequest, type ExportRequest } from '../request.js';
 import type { App } from './app.js';
@@ -7,6 +9,9 @@ import { toRequest, type ExportFlags } from './export-request.js';
 import { conversations, exportJson, exportSummary, planJson, planText } from './render.js';
 import { openReport } from './report.js';
 import type { Terminal } from './terminal.js';
+
+/** Conversations that a preview shows unless told otherwise. */
+const PREVIEWED = 3;
 
 /** A status line is worth redrawing this often, in milliseconds. */
 const REDRAW_MS = 100;
@@ -33,6 +38,10 @@ export async function runExport(app: App, flags: ExportFlags): Promise<void> {
       terminal.data(`${showJson ? planJson(plan) : planText(plan)}\n`);
       return;
     }
+    if (flags.preview !== undefined) {
+      await showPreview(app, request, context, flags.preview === true ? PREVIEWED : flags.preview);
+      return;
+    }
     warnBeforehand(terminal, request);
     const report = flags.report === undefined ? undefined : await openReport(flags.report, host.cwd);
     try {
@@ -52,19 +61,64 @@ export async function runExport(app: App, flags: ExportFlags): Promise<void> {
       // The summary is data, unless standard output already carries the export itself.
       else if (request.output.kind === 'stream') terminal.line(exportJson(result));
       else terminal.data(`${exportJson(result)}\n`);
+      refuseLimits(result);
     } finally {
       await report?.close();
     }
   });
 }
 
-function warnBeforehand(terminal: Terminal, { format, content }: ExportRequest): void {
-  if (format === 'jsonl' && content.includeMetadata && terminal.isInteractive) {
+/** The file is there and recorded; its target will not take it as it is. */
+function refuseLimits({ brokenLimits, target, location, exportId }: ExportResult): void {
+  const [first] = brokenLimits;
+  if (first === undefined) return;
+  const error = new LoraExportError(
+    'E_TARGET_RULES',
+    `${location} is complete, but not what ${target} takes: ${first.message}.`,
+    {
+      hint: first.fix,
+    },
+  );
+  error.exportId = exportId;
+  throw error;
+}
+
+/** The bytes of the file; on a terminal, made readable. */
+async function showPreview(
+  app: App,
+  request: ExportRequest,
+  context: ExportContext,
+  count: number,
+): Promise<void> {
+  const { host, terminal } = app;
+  const preview = await previewExport(request, context, count);
+  if (terminal.showsData) {
+    const { Chalk } = await import('chalk');
+    const { colourPreview } = await import('./colour-preview.js');
+    const chalk = new Chalk({ level: (host.env['NO_COLOR'] ?? '') === '' ? 1 : 0 });
+    terminal.data(
+      `${colourPreview(preview.bytes.toString('utf8'), formats[request.format].extension, chalk).trimEnd()}\n`,
+    );
+  } else {
+    terminal.data(preview.bytes);
+  }
+  terminal.line(
+    `Preview of ${conversations(preview.conversations)}; ${preview.skipped} skipped on the way. Nothing was written or logged.`,
+  );
+}
+
+function warnBeforehand(terminal: Terminal, { format, target, content }: ExportRequest): void {
+  if (format === 'jsonl' && target === undefined && content.includeMetadata && terminal.isInteractive) {
     terminal.line(
-      'note: several training services refuse keys beside "messages"; --no-metadata leaves them out.',
+      'note: several training services refuse keys beside "messages"; --no-metadata leaves them out, --target NAME writes what a service reads.',
     );
   }
-  if (!content.includeMetadata && (content.includeApprovalHistory || content.includeParentReferences)) {
+  // CSV has columns for them all the same.
+  if (
+    format !== 'csv' &&
+    !content.includeMetadata &&
+    (content.includeApprovalHistory || content.includeParentReferences)
+  ) {
     terminal.line('note: without metadata, review history and parents have no place in this format.');
   }
 }

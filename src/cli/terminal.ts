@@ -32,8 +32,8 @@ export class Terminal {
   }
 
   /** Data, to standard output as it is. */
-  data(text: string): void {
-    this.#host.stdout.write(text);
+  data(data: string | Uint8Array): void {
+    this.#host.stdout.write(data);
   }
 
   /** A line about the data, to standard error; control characters are made visible. */

@@ -5,13 +5,21 @@ import type { Connection } from './connect.js';
 import { readAuditTables, type FoundTable } from './audit-catalog.js';
 import { AUDIT_TABLES, EXPECTED_COLUMNS, type AuditTable } from './audit-schema.js';
 
-/** Says in plain words why a table of this shape cannot be used; empty when it can. Extra columns are harmless. */
-export function shapeProblems(name: AuditTable, found: FoundTable): string[] {
+/**
+ * Says in plain words why a table of this shape cannot be used; empty when it can. Extra columns are harmless.
+ * @param mayLack columns, as `table.column`, whose absence is no problem. Default: none
+ */
+export function shapeProblems(
+  name: AuditTable,
+  found: FoundTable,
+  mayLack: ReadonlySet<string> = new Set(),
+): string[] {
   if (!isTable(found)) return [`${name} is not a table`];
   const problems: string[] = [];
   const expected = EXPECTED_COLUMNS[name];
   for (const { name: column, type } of expected) {
     const present = found.columns.get(column);
+    if (present === undefined && mayLack.has(`${name}.${column}`)) continue;
     if (present === undefined) problems.push(`${name}.${column} is missing (${type})`);
     else if (present.type !== type) problems.push(`${name}.${column} is ${present.type} instead of ${type}`);
   }

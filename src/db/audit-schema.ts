@@ -58,6 +58,7 @@ export const EXPECTED_COLUMNS: Readonly<Record<AuditTable, readonly ExpectedColu
     optional('file_deleted_at', TIMESTAMP),
     defaulted('created_at', TIMESTAMP),
     defaulted('updated_at', TIMESTAMP),
+    defaulted('repairs', 'jsonb'),
   ],
 };
 

@@ -129,6 +129,8 @@ export async function* readConversations(
   } finally {
     await Promise.allSettled(requested);
     tap.end();
+    // The transaction may read once more; after a failure it is over, and so is the cursor.
+    await connection.ask(() => sql`close lora_export_source`).catch(() => undefined);
   }
 }
 

@@ -38,6 +38,7 @@ export interface ReadyFile {
   readonly skipped: number;
   /** By rule. */
   readonly skips: object;
+  readonly repairs: object;
   readonly warnings: object;
   /** The final name that is about to be given, without its directory. */
   readonly name: string;
@@ -114,7 +115,7 @@ export async function markPublishing(
         update ${identifier(sql, auditSchema)}.export_runs r
         set phase = 'publishing', sha256 = ${file.sha256}, matched_count = ${file.written + file.skipped}, read_count = ${file.written + file.skipped},
           written_count = ${file.written}, skipped_count = ${file.skipped},
-          skips = ${sql.json(file.skips as never)}, warnings = ${sql.json(file.warnings as never)},
+          skips = ${sql.json(file.skips as never)}, repairs = ${sql.json(file.repairs as never)}, warnings = ${sql.json(file.warnings as never)},
           output = output || ${sql.json({ name: file.name })}, storage_key = ${file.storageKey}, heartbeat_at = now(), updated_at = now()
         where ${ownedAndProcessing(connection, auditSchema, owner)}
         returning export_id

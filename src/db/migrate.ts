@@ -22,6 +22,9 @@ const SOURCE_SCHEMA = new URL('../../fixtures/source-schema.sql', import.meta.ur
 
 /** Long enough for any audit statement to finish, short enough not to look like a hang. */
 const LOCK_TIMEOUT_MS = 10_000;
+/** What an older version of ours lacks is no other shape: the migrations add it. */
+const COLUMNS_ADDED_LATER = new Set(['export_runs.repairs']);
+
 const LOCK_NOT_AVAILABLE = '55P03';
 
 /** Reads the migrations, in the order in which they are applied. */
@@ -173,7 +176,7 @@ async function refuseOtherShape(tx: postgres.TransactionSql, schema: string): Pr
   const tables = await readAuditTables(tx, schema);
   const problems = AUDIT_TABLES.flatMap((name) => {
     const found = tables.get(name);
-    return found === undefined ? [] : shapeProblems(name, found);
+    return found === undefined ? [] : shapeProblems(name, found, COLUMNS_ADDED_LATER);
   });
   if (problems.length > 0) {
     throw new LoraExportError(

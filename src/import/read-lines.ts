@@ -1,8 +1,6 @@
 import { type Hash, createHash } from 'node:crypto';
 import { type Readable, addAbortSignal } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
-import { LoraExportError } from '../errors.js';
+import { inputError, unpacked } from '../input-bytes.js';
 import { lineError } from './line-error.js';
 
 const LINE_FEED = 0x0a;
@@ -60,29 +58,6 @@ async function* hashed(source: AsyncIterable<Uint8Array>, hash: Hash): AsyncGene
   }
 }
 
-async function* unpacked(source: AsyncGenerator<Buffer>, signal: AbortSignal): AsyncGenerator<Buffer> {
-  let start: Buffer = Buffer.alloc(0);
-  while (start.length < 2) {
-    const { value, done } = await source.next();
-    if (done) break;
-    start = Buffer.concat([start, value]);
-  }
-  async function* whole(): AsyncGenerator<Buffer> {
-    yield start;
-    yield* source;
-  }
-  if (start[0] !== 0x1f || start[1] !== 0x8b) {
-    yield* whole();
-    return;
-  }
-  const gunzip = createGunzip({ chunkSize: 256 * 1024 });
-  const piped = pipeline(whole, gunzip, { signal });
-  // The same failure arrives through the loop below; this one must not count as unhandled meanwhile.
-  piped.catch(() => undefined);
-  yield* gunzip as AsyncIterable<Buffer>;
-  await piped;
-}
-
 async function* split(
   source: AsyncIterable<Buffer>,
   file: string,
@@ -132,22 +107,4 @@ async function* withoutBlankEnd(lines: AsyncGenerator<Line>, file: string): Asyn
 
 function isBlank(bytes: Buffer): boolean {
   return bytes.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d);
-}
-
-function inputError(error: unknown, file: string, line: number): LoraExportError | undefined {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (code.startsWith('Z_')) {
-    const fault = code === 'Z_BUF_ERROR' ? 'is cut short' : 'is damaged';
-    // What was unpacked and not yet split is lost with the error, so the exact place is unknown.
-    const where = line === 0 ? '' : `, somewhere after line ${line}`;
-    return new LoraExportError('E_DATA', `${file}: the gzip data ${fault}${where}`, { cause: error });
-  }
-  if (!/^E[A-Z0-9]+$/.test(code)) return undefined;
-  const reasons: Record<string, string> = {
-    ENOENT: 'there is no such file',
-    EACCES: 'permission denied',
-    EPERM: 'permission denied',
-    EISDIR: 'it is a directory',
-  };
-  return new LoraExportError('E_USAGE', `Cannot read ${file}: ${reasons[code] ?? code}`, { cause: error });
 }

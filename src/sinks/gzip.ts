@@ -9,6 +9,9 @@ export function gzipped(sink: Sink): Sink {
   })();
   // A failure is told to whoever writes or seals next.
   drained.catch(() => undefined);
+  // The compressor forgets the callback of a write that it had not finished when it was destroyed.
+  const failed = new Promise<never>((_resolve, reject) => void drained.catch(reject));
+  failed.catch(() => undefined);
   const compress = (bytes: Uint8Array): Promise<void> =>
     new Promise((resolve, reject) => {
       gzip.write(bytes, (error) => {
@@ -19,7 +22,7 @@ export function gzipped(sink: Sink): Sink {
   return {
     async write(bytes) {
       // When the sink fails, the compressor is destroyed and would report that; the sink's own error says why.
-      await compress(bytes).catch(async (error: unknown) => {
+      await Promise.race([compress(bytes), failed]).catch(async (error: unknown) => {
         await drained;
         throw error;
       });

@@ -1,11 +1,12 @@
 /**
- * Times whole processes side by side on the same data, in one run: `npm run bench -- --conversations 100000 --rounds 5`.
+ * Times whole processes side by side on the same data, in one run: `npm run bench -- --conversations 100000 --rounds 5`,
+ * against `psql \copy`; with `--encoders`, every format and target against plain JSONL.
  * It makes its own server and data in a temporary directory and removes both. Quote the ratios: absolute times say more
  * about the machine than about the program.
  */
 import { execFile, spawn } from 'node:child_process';
 import { createReadStream } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -19,7 +20,7 @@ const { values } = parseArgs({
   options: {
     conversations: { type: 'string', default: '100000' },
     rounds: { type: 'string', default: '5' },
-    only: { type: 'string' },
+    encoders: { type: 'boolean', default: false },
   },
 });
 const size = Number(values.conversations);
@@ -49,10 +50,22 @@ async function main() {
   await sql.end();
 
   const env = { DATABASE_URL: url };
-  const ours = { name: 'lora-export', file: join(directory, 'ours.jsonl'), command: 'node' };
-  ours.args = [cli, 'export', '--scope', 'approved', '--force', '--output', ours.file];
-  const psql = { name: 'psql \\copy', file: join(directory, 'psql.jsonl'), command: 'psql' };
-  psql.args = [
+  const contestants = values.encoders ? await everyEncoder() : await againstPsql(url);
+  for (const { command, args } of contestants) await run(env, command, args); // warm-up
+  if (!values.encoders && contestants.length === 2) {
+    say(`equal output: ${await haveEqualLines(contestants[0].file, contestants[1].file)} lines`);
+  }
+  const figures = new Map(contestants.map(({ name }) => [name, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const { name, command, args } of contestants) figures.get(name).push(await run(env, command, args));
+  }
+  report(contestants, figures);
+}
+
+/** Ours first; the others are what it is measured against. */
+async function againstPsql(url) {
+  const file = join(directory, 'psql.jsonl');
+  const args = [
     url,
     '-X',
     '-q',
@@ -61,30 +74,51 @@ async function main() {
     '-c',
     `set time zone 'UTC'`,
     '-c',
-    copyStatement(psql.file),
+    copyStatement(file),
   ];
-  const contestants = (await isInstalled('psql')) ? [ours, psql] : [ours];
-  if (contestants.length === 1) say('psql is not installed: nothing to compare with');
+  const ours = exportOf('lora-export', []);
+  if (await isInstalled('psql')) return [ours, { name: 'psql \\copy', file, command: 'psql', args }];
+  say('psql is not installed: nothing to compare with');
+  return [ours];
+}
 
-  for (const contestant of contestants) await run(env, contestant.command, contestant.args); // warm-up
-  if (contestants.length === 2) say(`equal output: ${await haveEqualLines(ours.file, psql.file)} lines`);
-  const figures = new Map(contestants.map(({ name }) => [name, []]));
-  for (let round = 0; round < rounds; round++) {
-    for (const { name, command, args } of contestants) figures.get(name).push(await run(env, command, args));
-  }
-  const bytes = (await stat(ours.file)).size;
-  const report = contestants.map(({ name }) => summary(name, figures.get(name)));
-  if (contestants.length === 2) {
-    const [a, b] = contestants.map(({ name }) => figures.get(name));
-    report[0].wallRatio = median(a.map(({ wall }, index) => wall / b[index].wall));
-  }
-  for (const row of report) {
+/** Plain JSONL last: the ratios are to it. */
+async function everyEncoder() {
+  const { formatNames } = await import('../../dist/formats/index.js');
+  const { targetNames, targets } = await import('../../dist/targets/index.js');
+  const ofConversations = targetNames.filter((name) => Object.keys(targets[name].shapes).length > 0);
+  return [
+    ...formatNames.filter((name) => name !== 'jsonl').map((name) => exportOf(name, ['--format', name])),
+    ...ofConversations.map((name) => exportOf(`--target ${name}`, ['--target', name])),
+    exportOf('target, unchecked', ['--target', 'together', '--no-verify']),
+    exportOf('jsonl', []),
+  ];
+}
+
+function exportOf(name, flags) {
+  const file = join(directory, `${name.replace(/\W+/g, '-')}.out`);
+  return {
+    name,
+    file,
+    command: 'node',
+    args: [cli, 'export', ...flags, '--scope', 'approved', '--force', '--output', file],
+  };
+}
+
+/** Medians, and the wall time of each contestant as a ratio to the last one, round by round. */
+function report(contestants, figures) {
+  const last = figures.get(contestants.at(-1).name);
+  const rows = contestants.map(({ name }) => {
+    const runs = figures.get(name);
+    return { ...summary(name, runs), ratio: median(runs.map(({ wall }, index) => wall / last[index].wall)) };
+  });
+  for (const { name, wall, cpu, rss, ratio } of rows) {
     say(
-      `${row.name.padEnd(14)} wall ${row.wall.toFixed(2)} s  cpu ${row.cpu.toFixed(2)} s  peak ${(row.rss / 1024).toFixed(0)} MiB` +
-        (row.wallRatio === undefined ? '' : `  ratio ${row.wallRatio.toFixed(3)}`),
+      `${name.padEnd(26)} wall ${wall.toFixed(2)} s  cpu ${cpu.toFixed(2)} s  ` +
+        `peak ${(rss / 1024).toFixed(0)} MiB  ratio ${ratio.toFixed(3)}`,
     );
   }
-  process.stdout.write(`${JSON.stringify({ conversations: size, rounds, bytes, report })}\n`);
+  process.stdout.write(`${JSON.stringify({ conversations: size, rounds, rows })}\n`);
 }
 
 /** JSON built by the server, in the very shape of ours. The text form of COPY would double every backslash. */

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 
 import { describeStatement } from '../../src/db/conversations.js';
 import { parseRequest, type ExportRequestInput } from '../../src/request.js';
-import { fieldsOf } from '../../src/export.js';
+import { recipeOf } from '../../src/recipe.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { inSnapshot } from '../support/export.js';
 
@@ -40,8 +40,9 @@ afterAll(() => database.drop());
 /** The plan of the statement that an export declares its cursor for. */
 async function planOf(input: ExportRequestInput, values: readonly string[] = []): Promise<PlanNode> {
   const request = parseRequest(input);
+  const { fields } = await recipeOf(request);
   return inSnapshot(database, 'public', async (snapshot, source) => {
-    const statement = await describeStatement(snapshot, source, request, fieldsOf(request));
+    const statement = await describeStatement(snapshot, source, request, fields);
     const { connection } = snapshot;
     const parameters = values as postgres.ParameterOrJSON<never>[];
     const [row] = await connection.ask(() =>

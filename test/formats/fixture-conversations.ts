@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-import { inspect, RULES } from '../../src/checks.js';
+import { inspect } from '../../src/checks.js';
 import type { Conversation } from '../../src/conversation.js';
+import { RULES } from '../../src/rules.js';
 import { aConversation, type ConversationParts, type TurnParts } from '../support/conversations.js';
 
 /** A line of the files in `fixtures` and of the data sets, as far as a format shows it. */
@@ -29,7 +30,7 @@ export function fixtureLines(): FixtureLine[] {
 }
 
 export function isWritten(conversation: Conversation): boolean {
-  return inspect(conversation).every(({ rule }) => RULES[rule].action !== 'skip');
+  return inspect(conversation).every(({ rule }) => RULES[rule].plain !== 'skip');
 }
 
 /** The conversation as the database would deliver it. */

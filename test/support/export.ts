@@ -34,6 +34,7 @@ export interface Exported {
   readonly bytes: Buffer;
   /** Uncompressed. */
   readonly text: string;
+  /** None when the format is not JSONL. */
   readonly lines: readonly ExportedLine[];
   /** `metadata.conversation_id` of the lines, in order. */
   readonly ids: readonly unknown[];
@@ -84,7 +85,8 @@ export async function runExport(
   const isStream = result.location === 'standard output';
   const bytes = isStream ? sink.bytes() : await readFile(result.location);
   const text = (request.gzip ? gunzipSync(bytes) : bytes).toString('utf8');
-  const lines = parseLines(text);
+  const isJsonl = (request.format ?? 'jsonl') === 'jsonl';
+  const lines = isJsonl ? parseLines(text.replace(/^\u{feff}/u, '')) : [];
   return {
     result,
     bytes,

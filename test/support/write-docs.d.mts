@@ -1,1 +1,2 @@
 export function cliDocument(): Promise<string>;
+export function formatsDocument(): Promise<string>;

@@ -1,7 +1,20 @@
 import type { Command } from 'commander';
 import { formatNames } from '../../formats/index.js';
+import { targetNames } from '../../targets/index.js';
 import type { App } from '../app.js';
-import { choice, decimal, list, moment, once, refuseContradictions, text, wholeNumber } from '../flags.js';
+import {
+  choice,
+  countOrShare,
+  decimal,
+  list,
+  moment,
+  once,
+  pairs,
+  parameterPath,
+  refuseContradictions,
+  text,
+  wholeNumber,
+} from '../flags.js';
 import type { ExportFlags } from '../export-request.js';
 
 /** The words of `SCOPES` and `SORT_KEYS`, repeated here so that help needs no schema library; a test compares them. */
@@ -13,7 +26,12 @@ export function registerExport(program: Command, app: App): void {
   const command = program
     .command('export')
     .description('export conversations to a file, a directory or standard output')
-    .addOption(choice('-f, --format <name>', 'format of the file; default: jsonl', formatNames))
+    .addOption(
+      choice('-f, --format <name>', 'format of the file; default: jsonl; md is markdown', [
+        ...formatNames,
+        'md',
+      ]),
+    )
     .addOption(
       choice(
         '-s, --scope <name>',
@@ -26,6 +44,14 @@ export function registerExport(program: Command, app: App): void {
       'file, directory/ or - for standard output; default: standard output, or the managed directory when that is a terminal',
       once(text),
     )
+    .addOption(
+      choice(
+        '-t, --target <name>',
+        'service or trainer that reads the file: its rows, its rules',
+        targetNames,
+      ),
+    )
+    .option('--shape <name>', "which of the target's row shapes; default: its first", once(text))
     .optionsGroup('Which conversations:')
     .option(
       '--ids <list>',
@@ -65,12 +91,47 @@ export function registerExport(program: Command, app: App): void {
     .option('--no-parent-references', 'no parents (default)')
     .option('--full-content', 'the turns (default)')
     .option('--no-full-content', 'no turns')
+    .option('--compact', 'JSON on one line')
+    .option('--no-bom', 'CSV without byte order mark')
+    .option('--csv-raw', 'CSV cells as they are, without the guard against formulas')
+    .option('--system-prompt <text>', 'system prompt of conversations that store none', once(text))
+    .option('--system-prompt-file <file>', 'the same from a file', once(text))
+    .option(
+      '--system-prompt-from <path>',
+      'the same from the conversation: parameters.KEY',
+      once(parameterPath),
+    )
+    .addOption(choice('--expand <what>', 'pairs: one row per assistant turn, with its history', ['pairs']))
+    .option('--verify', 'check the bytes written, as validate does (default with --target)')
+    .option('--no-verify', 'do not')
+    .option('--tokens', 'count tokens, per conversation and role')
+    .optionsGroup('Imperfect conversations:')
+    .option(
+      '--on <rule=action>',
+      'what to do about a rule (ignore, keep, repair, skip, fail), such as equal-neighbours=skip',
+      pairs,
+    )
+    .option(
+      '--role-map <list>',
+      'role words of the database and what they mean: human=user,gpt=assistant',
+      pairs,
+    )
+    .option('--strict', 'fail when any conversation is skipped, repaired or looks wrong')
+    .option(
+      '--max-skipped <count>',
+      'fail when more are skipped: a number, or a share such as 5%',
+      once(countOrShare),
+    )
     .optionsGroup('How:')
     .option('--gzip', 'compress; also when the name ends in .gz')
     .option('--force', 'replace an existing file')
-    .option('--strict', 'fail when any conversation is skipped or looks wrong')
     .option('--allow-empty', 'write a valid empty file when nothing matches, instead of failing')
     .option('--report <file>', 'list every skipped or doubtful conversation, as JSON lines', once(text))
+    .option(
+      '--preview [count]',
+      'show the first conversations (3) as the file would; write nothing and log nothing',
+      once(wholeNumber(1, 1000)),
+    )
     .option('--dry-run', 'count, show the statement and the file name; write nothing and log nothing')
     .option(
       '--batch-size <count>',

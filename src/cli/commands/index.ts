@@ -3,10 +3,12 @@ import type { App } from '../app.js';
 import { registerExport } from './export.js';
 import { registerImport } from './import.js';
 import { registerInit } from './init.js';
+import { registerValidate } from './validate.js';
 
 /** Every command, in the order of the help text. Registering is cheap: what a command needs is loaded when it runs. */
 export const commands: readonly ((program: Command, app: App) => void)[] = [
   registerExport,
   registerInit,
   registerImport,
+  registerValidate,
 ];
