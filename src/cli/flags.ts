@@ -1,4 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
+import { nearestWord } from '../nearest-word.js';
 import { LoraExportError } from '../errors.js';
 
 /** What commander calls for each occurrence of a flag on the command line. */
@@ -110,9 +111,13 @@ export function choice(flags: string, description: string, choices: readonly str
   const option = new Option(flags, description).choices(choices);
   // `choices` sets the parser that also words the error; ours adds the refusal of a repetition.
   const parse = option.parseArg as Parser<string>;
-  return option.argParser((value: string, previous: unknown) =>
-    once((v) => parse(v, undefined))(value, previous),
-  );
+  const parseOrSuggest = (value: string): string => {
+    if (choices.includes(value)) return parse(value, undefined);
+    const { word, distance } = nearestWord(value, choices);
+    const suggestion = distance <= 3 ? ` Did you mean ${word}?` : '';
+    throw new InvalidArgumentError(`Allowed choices are ${choices.join(', ')}.${suggestion}`);
+  };
+  return option.argParser((value: string, previous: unknown) => once(parseOrSuggest)(value, previous));
 }
 
 /**

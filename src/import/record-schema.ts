@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { nearestWord } from '../nearest-word.js';
 
 const text = z.string().nullish();
 const count = z.int().nonnegative('must not be negative').nullish();
@@ -81,27 +82,5 @@ const LINE_KEYS = Object.keys(lineSchema.shape);
 export function nearestKey(unknown: string, path: readonly PropertyKey[]): string {
   const inTurn = path[0] === 'turns' || path[0] === 'messages';
   const known = inTurn ? TURN_KEYS : path.length === 0 ? LINE_KEYS : FIELD_NAMES;
-  const ranked = known.map((key) => ({
-    key,
-    distance: editDistance(plain(unknown.slice(0, 60)), plain(key)),
-  }));
-  return ranked.reduce((best, next) => (next.distance < best.distance ? next : best)).key;
-}
-
-/** `qualityScore`, `quality-score` and `quality_score` are the same word. */
-function plain(key: string): string {
-  return key.toLowerCase().replaceAll(/[^\p{L}\p{N}]/gu, '');
-}
-
-function editDistance(from: string, to: string): number {
-  let previous = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (let row = 1; row <= from.length; row++) {
-    const current = [row];
-    for (let column = 1; column <= to.length; column++) {
-      const replaced = (previous[column - 1] ?? 0) + (from[row - 1] === to[column - 1] ? 0 : 1);
-      current.push(Math.min(replaced, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
-    }
-    previous = current;
-  }
-  return previous[to.length] ?? 0;
+  return nearestWord(unknown, known).word;
 }
