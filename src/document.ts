@@ -5,7 +5,7 @@ import { LoraExportError } from './errors.js';
 import type { DocumentWriter } from './recipe.js';
 import type { Sink } from './sinks/sink.js';
 import { openSpool } from './sinks/spool.js';
-import type { ReportLine, Tally } from './tally.js';
+import type { ReportLine, Tally } from './judging/tally.js';
 
 /** The encoder's bytes go to the sink whenever this many have gathered. */
 const FLUSH_BYTES = 1024 * 1024;

@@ -15,8 +15,8 @@ import { LoraExportError } from './errors.js';
 import { fileName } from './naming.js';
 import { recipeOf, type Recipe } from './recipe.js';
 import { recoverDeadRuns, type Recovery } from './recovery.js';
-import { readCounterparts } from './read-counterparts.js';
-import { refuseFlawed, refuseInvalid, refuseNothing } from './refusals.js';
+import { readCounterparts } from './preferences/read-counterparts.js';
+import { refuseFlawed, refuseInvalid, refuseNothing } from './judging/refusals.js';
 import { parseRequest, type ExportRequest, type ExportRequestInput } from './request.js';
 import { withRetries } from './retry.js';
 import { runConfig } from './run-config.js';
@@ -24,10 +24,10 @@ import { requireIds } from './selected-ids.js';
 import { gzipped } from './sinks/gzip.js';
 import { prepareDestination } from './sinks/index.js';
 import type { Destination, Sink } from './sinks/sink.js';
-import { Tally, type Counts, type ReportLine } from './tally.js';
+import { Tally, type Counts, type ReportLine } from './judging/tally.js';
 import type { TargetName } from './targets/index.js';
 import type { Problem } from './targets/target.js';
-import type { TokenStatistics } from './tokens.js';
+import type { TokenStatistics } from './judging/tokens.js';
 
 /** What happens during a run. */
 export type ExportEvent =

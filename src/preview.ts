@@ -4,7 +4,7 @@ import { readConversations } from './db/conversations.js';
 import { withSnapshot } from './db/snapshot.js';
 import { inspectSource } from './db/source.js';
 import type { ExportContext } from './export.js';
-import { readCounterparts } from './read-counterparts.js';
+import { readCounterparts } from './preferences/read-counterparts.js';
 import { recipeOf } from './recipe.js';
 import { parseRequest, type ExportRequestInput } from './request.js';
 import { requireIds } from './selected-ids.js';

@@ -1,21 +1,21 @@
 import type { ByteWriter } from './bytes/byte-writer.js';
-import type { InspectOptions } from './checks.js';
+import type { InspectOptions } from './judging/checks.js';
 import type { Conversation, ConversationField } from './conversation.js';
 import { LoraExportError } from './errors.js';
-import { expand } from './expand.js';
+import { expand } from './judging/expand.js';
 import type { Encoder } from './formats/format.js';
 import { formats } from './formats/index.js';
-import { judgeWith, type Judgement } from './judge.js';
-import { Counterparts } from './pairs.js';
+import { judgeWith, type Judgement } from './judging/judge.js';
+import { Counterparts } from './preferences/counterparts.js';
 import type { ExportRequest } from './request.js';
-import { mapRoles } from './role-map.js';
-import { policyOf } from './rules.js';
-import { withSystemPrompt } from './system-prompt.js';
+import { mapRoles } from './judging/role-map.js';
+import { policyOf } from './judging/rules.js';
+import { withSystemPrompt } from './judging/system-prompt.js';
 import { targetEncoder } from './targets/encoder.js';
 import { targets } from './targets/index.js';
 import type { Preference, RowShape, Target } from './targets/target.js';
 import { createValidator, type Validator } from './validate.js';
-import { loadTokenCounter, overTokenLimit, TokenTally, type CountTokens } from './tokens.js';
+import { loadTokenCounter, overTokenLimit, TokenTally, type CountTokens } from './judging/tokens.js';
 
 /** How a request turns conversations into bytes: one place for what formats and targets have in common. */
 export interface Recipe {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { LoraExportError } from './errors.js';
 import { formatNames } from './formats/index.js';
-import { ACTIONS, allowedActions, ruleNames, type Action, type Rule } from './rules.js';
+import { ACTIONS, allowedActions, ruleNames, type Action, type Rule } from './judging/rules.js';
 import { targetNames } from './targets/index.js';
 
 /** The four meanings of "what to export". */

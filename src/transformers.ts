@@ -1,13 +1,13 @@
 import { ByteWriter } from './bytes/byte-writer.js';
 import { Text } from './bytes/text.js';
-import { judgeWith } from './judge.js';
-import { policyOf } from './rules.js';
+import { judgeWith } from './judging/judge.js';
+import { policyOf } from './judging/rules.js';
 import type { Conversation } from './conversation.js';
 import { LoraExportError } from './errors.js';
 import type { ContentOptions, LayoutOptions } from './formats/format.js';
 import { formats, type FormatName } from './formats/index.js';
 import { content, layout as defaultLayout } from './request.js';
-import { Tally, type ReportLine } from './tally.js';
+import { Tally, type ReportLine } from './judging/tally.js';
 import { validateOutput } from './validate-output.js';
 
 /** The configuration as the application stores it. A flag that is left out has the default that exports have. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { ExportRequestInput } from '../src/request.js';
-import type { RuleCount } from '../src/tally.js';
+import type { RuleCount } from '../src/judging/tally.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { addConversation, auditRows, failureOf, runExport, type Exported } from './support/export.js';
 

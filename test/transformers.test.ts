@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { LoraExportError } from '../src/errors.js';
 import type { Format } from '../src/formats/format.js';
 import { formatNames, formats } from '../src/formats/index.js';
-import type { ReportLine } from '../src/tally.js';
+import type { ReportLine } from '../src/judging/tally.js';
 import { getTransformer, type ConversationInput, type TurnInput } from '../src/transformers.js';
 import { encode } from './formats/encode.js';
 import { aConversation, HOSTILE_TEXTS } from './support/conversations.js';

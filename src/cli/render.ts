@@ -2,8 +2,8 @@ import { inspect } from 'node:util';
 import { exitStatusOf, LoraExportError } from '../errors.js';
 import type { ExportResult } from '../export.js';
 import type { ExportPlan } from '../plan.js';
-import type { RuleCounts } from '../tally.js';
-import type { TokenSpread, TokenStatistics } from '../tokens.js';
+import type { RuleCounts } from '../judging/tally.js';
+import type { TokenSpread, TokenStatistics } from '../judging/tokens.js';
 import { version } from '../version.js';
 import { visible } from '../visible.js';
 

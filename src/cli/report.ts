@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import { prepareFile } from '../sinks/file.js';
-import type { ReportLine } from '../tally.js';
+import type { ReportLine } from '../judging/tally.js';
 
 /** Gathered lines are written whenever so many characters are waiting. */
 const FLUSH_CHARACTERS = 64 * 1024;

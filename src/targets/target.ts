@@ -1,6 +1,6 @@
 import type { ByteWriter } from '../bytes/byte-writer.js';
 import type { Text } from '../bytes/text.js';
-import type { Policy } from '../rules.js';
+import type { Policy } from '../judging/rules.js';
 
 /** A message of a training example. Tool messages occur only for targets that know them. */
 export interface Message {

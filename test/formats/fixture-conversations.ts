@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-import { inspect } from '../../src/checks.js';
+import { inspect } from '../../src/judging/checks.js';
 import type { Conversation } from '../../src/conversation.js';
-import { RULES } from '../../src/rules.js';
+import { RULES } from '../../src/judging/rules.js';
 import { aConversation, type ConversationParts, type TurnParts } from '../support/conversations.js';
 
 /** A line of the files in `fixtures` and of the data sets, as far as a format shows it. */

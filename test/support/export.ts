@@ -18,7 +18,7 @@ import {
   type ExportResult,
 } from '../../src/export.js';
 import { parseRequest, type ExportRequestInput } from '../../src/request.js';
-import type { ReportLine } from '../../src/tally.js';
+import type { ReportLine } from '../../src/judging/tally.js';
 import type { TestDatabase } from './database.js';
 
 /** One line of a JSONL export. */

@@ -78,7 +78,7 @@ conversation as it is and lists it, \`repair\` puts it right and lists it, \`ski
 run at its end. A target may differ: \`openai\` and \`bedrock-claude\` skip reserved text.`;
 
 async function rulesTable() {
-  const { RULES, allowedActions, ruleNames } = await load('rules.js');
+  const { RULES, allowedActions, ruleNames } = await load('judging/rules.js');
   const rows = ruleNames.map((rule) => {
     const { means, repair = '', plain, strict } = RULES[rule];
     return `| \`${rule}\` | ${means} | ${plain} | ${strict} | ${repair} | ${allowedActions(rule).join(', ')} |`;

@@ -4,9 +4,9 @@ import { expect } from 'vitest';
 import { ByteWriter } from '../../src/bytes/byte-writer.js';
 import { Text } from '../../src/bytes/text.js';
 import type { Conversation } from '../../src/conversation.js';
-import { judgeWith } from '../../src/judge.js';
-import { pairUp } from '../../src/preferences.js';
-import { policyOf } from '../../src/rules.js';
+import { judgeWith } from '../../src/judging/judge.js';
+import { pairUp } from '../../src/preferences/pair-up.js';
+import { policyOf } from '../../src/judging/rules.js';
 import type { Preference, RowShape, Target } from '../../src/targets/target.js';
 import { hostileConversations, problemsOf } from './target-testing.js';
 

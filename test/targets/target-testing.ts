@@ -2,8 +2,8 @@ import * as fc from 'fast-check';
 
 import { ByteWriter } from '../../src/bytes/byte-writer.js';
 import type { Conversation } from '../../src/conversation.js';
-import { judgeWith } from '../../src/judge.js';
-import { policyOf } from '../../src/rules.js';
+import { judgeWith } from '../../src/judging/judge.js';
+import { policyOf } from '../../src/judging/rules.js';
 import { exampleOf } from '../../src/targets/encoder.js';
 import type { Problem, RowShape, Target } from '../../src/targets/target.js';
 import { aConversation, type ConversationParts } from '../support/conversations.js';

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 
 import { ByteWriter } from '../../src/bytes/byte-writer.js';
-import { judgeWith } from '../../src/judge.js';
-import { policyOf } from '../../src/rules.js';
+import { judgeWith } from '../../src/judging/judge.js';
+import { policyOf } from '../../src/judging/rules.js';
 import { targetEncoder } from '../../src/targets/encoder.js';
 import { targetNames, targets } from '../../src/targets/index.js';
 import type { RowShape, Target } from '../../src/targets/target.js';

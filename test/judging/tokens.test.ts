@@ -2,17 +2,17 @@ import * as fc from 'fast-check';
 import { countTokens } from 'gpt-tokenizer/encoding/o200k_base';
 import { beforeAll, describe, expect, it } from 'vitest';
 
-import { repair } from '../src/repair.js';
-import type { Rule } from '../src/rules.js';
+import { repair } from '../../src/judging/repair.js';
+import type { Rule } from '../../src/judging/rules.js';
 import {
   loadTokenCounter,
   overTokenLimit,
   TOKEN_ENCODING,
   TokenTally,
   type CountTokens,
-} from '../src/tokens.js';
-import { aConversation, HOSTILE_TEXTS } from './support/conversations.js';
-import { hostileStrings } from './support/hostile-strings.js';
+} from '../../src/judging/tokens.js';
+import { aConversation, HOSTILE_TEXTS } from '../support/conversations.js';
+import { hostileStrings } from '../support/hostile-strings.js';
 
 let count: CountTokens;
 beforeAll(async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { pairUp, preferenceKey } from '../src/preferences.js';
-import { aConversation, viewsIntoOneBuffer, type ConversationParts } from './support/conversations.js';
+import { pairUp, preferenceKey } from '../../src/preferences/pair-up.js';
+import { aConversation, viewsIntoOneBuffer, type ConversationParts } from '../support/conversations.js';
 
 const PARENT = '00000000-0000-4000-8000-0000000000aa';
 const approved = aConversation({
@@ -97,9 +97,12 @@ describe('a pair is made of', () => {
   });
 
   it('schemas of tools where the target has a place for them', () => {
-    const withTools = { ...approved, parameters: aConversation({ parameters: '{"tools":[{}]}' }).parameters };
+    const withTools = {
+      ...approved,
+      parameters: aConversation({ parameters: '{"tools":[{"name":"rates"}]}' }).parameters,
+    };
     expect(String(pairUp(withTools, [rejected()], { tools: true }).preferences[0]?.prompt.tools)).toBe(
-      '[{}]',
+      '[{"type":"function","function":{"name":"rates"}}]',
     );
     expect(pairUp(withTools, [rejected()], { tools: false }).preferences[0]?.prompt.tools).toBeNull();
   });

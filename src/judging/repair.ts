@@ -1,7 +1,7 @@
-import { isBlank } from './bytes/blank.js';
-import { Text } from './bytes/text.js';
+import { isBlank } from '../bytes/blank.js';
+import { Text } from '../bytes/text.js';
 import type { InspectOptions } from './checks.js';
-import type { Conversation, Turn } from './conversation.js';
+import type { Conversation, Turn } from '../conversation.js';
 import type { Rule } from './rules.js';
 
 const BLANK_LINE = Buffer.from('\n\n');

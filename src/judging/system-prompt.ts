@@ -1,5 +1,5 @@
-import { Text } from './bytes/text.js';
-import type { Conversation } from './conversation.js';
+import { Text } from '../bytes/text.js';
+import type { Conversation } from '../conversation.js';
 
 /** Where a system prompt comes from: the same text for all, or a path of keys below `parameters`, such as `persona.prompt`. */
 export type SystemPromptSource = { readonly text: string } | { readonly parameter: string };

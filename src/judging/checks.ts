@@ -1,12 +1,12 @@
-import { isBlank } from './bytes/blank.js';
-import { hasLoneSurrogate } from './bytes/json-escapes.js';
-import { isIsoInstant, isJsonNumber } from './bytes/scalars.js';
-import { hasControlCharacter } from './bytes/control-characters.js';
-import type { Text } from './bytes/text.js';
-import { ROLES, type Conversation, type Role, type Turn } from './conversation.js';
+import { isBlank } from '../bytes/blank.js';
+import { hasLoneSurrogate } from '../bytes/json-escapes.js';
+import { isIsoInstant, isJsonNumber } from '../bytes/scalars.js';
+import { hasControlCharacter } from '../bytes/control-characters.js';
+import type { Text } from '../bytes/text.js';
+import { ROLES, type Conversation, type Role, type Turn } from '../conversation.js';
 import type { Rule } from './rules.js';
-import { toolSchemasOf } from './tool-schemas.js';
-import { hasToolTurns, toolTurnsFit } from './tool-turns.js';
+import { toolSchemasOf } from '../tool-schemas.js';
+import { hasToolTurns, toolTurnsFit } from '../tool-turns.js';
 
 /** One thing found in one conversation. */
 export interface Finding {

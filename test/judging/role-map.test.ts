@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
-import { mapRoles } from '../src/role-map.js';
-import { aConversation } from './support/conversations.js';
+import { mapRoles } from '../../src/judging/role-map.js';
+import { aConversation } from '../support/conversations.js';
 
 const map = mapRoles(
   new Map([

@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest';
 
-import { ACTIONS, allowedActions, policyOf, ruleNames, RULES, type Action, type Rule } from '../src/rules.js';
+import {
+  ACTIONS,
+  allowedActions,
+  policyOf,
+  ruleNames,
+  RULES,
+  type Action,
+  type Rule,
+} from '../../src/judging/rules.js';
 
 const REPAIRABLE: readonly Rule[] = [
   'tool-turn',

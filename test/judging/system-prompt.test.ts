@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
-import { withSystemPrompt } from '../src/system-prompt.js';
-import { aConversation, type ConversationParts } from './support/conversations.js';
+import { withSystemPrompt } from '../../src/judging/system-prompt.js';
+import { aConversation, type ConversationParts } from '../support/conversations.js';
 
 const shown = ({ turns }: ReturnType<typeof aConversation>): string[] =>
   turns.map(({ number, role, content }) => `${number} ${role}: ${String(content)}`);

@@ -1,11 +1,18 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { inspect, type InspectOptions } from '../src/checks.js';
-import type { Conversation } from '../src/conversation.js';
-import { judgeWith, type Judgement } from '../src/judge.js';
-import { allowedActions, policyOf, ruleNames, type Action, type Policy, type Rule } from '../src/rules.js';
-import { aConversation, type ConversationParts, type TurnParts } from './support/conversations.js';
+import { inspect, type InspectOptions } from '../../src/judging/checks.js';
+import type { Conversation } from '../../src/conversation.js';
+import { judgeWith, type Judgement } from '../../src/judging/judge.js';
+import {
+  allowedActions,
+  policyOf,
+  ruleNames,
+  type Action,
+  type Policy,
+  type Rule,
+} from '../../src/judging/rules.js';
+import { aConversation, type ConversationParts, type TurnParts } from '../support/conversations.js';
 
 const CALL = 'tool_call: {"name":"get_order","arguments":{"id":"7"}}';
 

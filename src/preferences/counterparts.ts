@@ -1,10 +1,10 @@
-import type { ByteWriter } from './bytes/byte-writer.js';
-import { Text } from './bytes/text.js';
-import type { Conversation } from './conversation.js';
-import type { Judgement } from './judge.js';
-import { pairUp, preferenceKey } from './preferences.js';
-import type { Policy } from './rules.js';
-import type { Preference, RowShape, Target } from './targets/target.js';
+import type { ByteWriter } from '../bytes/byte-writer.js';
+import { Text } from '../bytes/text.js';
+import type { Conversation } from '../conversation.js';
+import type { Judgement } from '../judging/judge.js';
+import { pairUp, preferenceKey } from './pair-up.js';
+import type { Policy } from '../judging/rules.js';
+import type { Preference, RowShape, Target } from '../targets/target.js';
 
 /** The rejected side of preference pairs, gathered before the approved side is read. */
 export class Counterparts {

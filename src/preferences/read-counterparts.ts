@@ -1,9 +1,9 @@
-import { readConversations, type ReadOptions } from './db/conversations.js';
-import type { Selection } from './db/selection.js';
-import type { Snapshot } from './db/snapshot.js';
-import type { Source } from './db/source.js';
-import type { DocumentWriter } from './recipe.js';
-import type { ExportRequest } from './request.js';
+import { readConversations, type ReadOptions } from '../db/conversations.js';
+import type { Selection } from '../db/selection.js';
+import type { Snapshot } from '../db/snapshot.js';
+import type { Source } from '../db/source.js';
+import type { DocumentWriter } from '../recipe.js';
+import type { ExportRequest } from '../request.js';
 
 /**
  * Reads the rejected side of preference pairs, in the snapshot of the export, where the target wants pairs. The filters

@@ -1,5 +1,5 @@
-import type { Conversation } from './conversation.js';
-import { LoraExportError } from './errors.js';
+import type { Conversation } from '../conversation.js';
+import { LoraExportError } from '../errors.js';
 import type { JudgedFinding, Judgement } from './judge.js';
 import { ruleNames, RULES, type Rule } from './rules.js';
 

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 
-import type { Text } from './bytes/text.js';
-import type { Conversation, Turn } from './conversation.js';
-import { exampleOf } from './targets/encoder.js';
-import type { Preference, Target } from './targets/target.js';
+import type { Text } from '../bytes/text.js';
+import type { Conversation, Turn } from '../conversation.js';
+import { exampleOf } from '../targets/encoder.js';
+import type { Preference, Target } from '../targets/target.js';
 
 /** Why a conversation is in no pair. */
 export type LeftOverReason =

@@ -1,6 +1,6 @@
-import { LoraExportError } from './errors.js';
-import type { ExportRequest } from './request.js';
-import type { ValidationSummary } from './validate.js';
+import { LoraExportError } from '../errors.js';
+import type { ExportRequest } from '../request.js';
+import type { ValidationSummary } from '../validate.js';
 import type { Counts, RuleCounts, Tally } from './tally.js';
 
 /** @throws LoraExportError `E_EMPTY` when nothing matched: an empty training set is a mistake */

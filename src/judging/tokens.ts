@@ -1,4 +1,4 @@
-import type { Conversation } from './conversation.js';
+import type { Conversation } from '../conversation.js';
 
 /** Longest piece that is given to the tokenizer at once, in UTF-16 units: its time grows with the square of unbroken runs. */
 const PIECE = 2_000;

@@ -1,5 +1,5 @@
 import { inspect, type Finding, type InspectOptions } from './checks.js';
-import type { Conversation } from './conversation.js';
+import type { Conversation } from '../conversation.js';
 import { repair } from './repair.js';
 import type { Action, Policy, Rule } from './rules.js';
 

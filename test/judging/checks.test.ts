@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
-import { Text } from '../src/bytes/text.js';
-import { inspect, type InspectOptions } from '../src/checks.js';
-import { judgeWith } from '../src/judge.js';
-import { policyOf, ruleNames, RULES, type Rule } from '../src/rules.js';
-import { Tally } from '../src/tally.js';
-import { aConversation, FULL, viewsIntoOneBuffer, type ConversationParts } from './support/conversations.js';
+import { Text } from '../../src/bytes/text.js';
+import { inspect, type InspectOptions } from '../../src/judging/checks.js';
+import { judgeWith } from '../../src/judging/judge.js';
+import { policyOf, ruleNames, RULES, type Rule } from '../../src/judging/rules.js';
+import { Tally } from '../../src/judging/tally.js';
+import { aConversation, FULL, viewsIntoOneBuffer, type ConversationParts } from '../support/conversations.js';
 
 type Turns = NonNullable<ConversationParts['turns']>;
 

@@ -1,4 +1,4 @@
-import type { Conversation } from './conversation.js';
+import type { Conversation } from '../conversation.js';
 
 /**
  * One training example for each answer of the assistant, with everything before it; turns are numbered from 1. Texts

@@ -1,4 +1,4 @@
-import type { Conversation } from './conversation.js';
+import type { Conversation } from '../conversation.js';
 
 /** Puts roles in place of others, such as `user` for `human`; matching is case-sensitive, as in every reader. */
 export function mapRoles(map: ReadonlyMap<string, string>): (conversation: Conversation) => Conversation {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 
-import type { Conversation } from '../src/conversation.js';
-import { repair } from '../src/repair.js';
-import { ruleNames, RULES, type Rule } from '../src/rules.js';
-import { aConversation, FULL, HOSTILE_TEXTS, type ConversationParts } from './support/conversations.js';
+import type { Conversation } from '../../src/conversation.js';
+import { repair } from '../../src/judging/repair.js';
+import { ruleNames, RULES, type Rule } from '../../src/judging/rules.js';
+import { aConversation, FULL, HOSTILE_TEXTS, type ConversationParts } from '../support/conversations.js';
 
 type Turns = NonNullable<ConversationParts['turns']>;
 

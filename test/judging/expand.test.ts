@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
-import { expand } from '../src/expand.js';
-import { aConversation } from './support/conversations.js';
+import { expand } from '../../src/judging/expand.js';
+import { aConversation } from '../support/conversations.js';
 
 const shown = (...turns: string[]): string[] =>
   expand(aConversation({ turns })).map((example) =>

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
-import type { Finding } from '../src/checks.js';
-import type { Judgement } from '../src/judge.js';
-import { policyOf, RULES, type Policy } from '../src/rules.js';
-import type { Conversation } from '../src/conversation.js';
-import { Tally, type Counts, type ReportLine } from '../src/tally.js';
-import { aConversation, type ConversationParts } from './support/conversations.js';
+import type { Finding } from '../../src/judging/checks.js';
+import type { Judgement } from '../../src/judging/judge.js';
+import { policyOf, RULES, type Policy } from '../../src/judging/rules.js';
+import type { Conversation } from '../../src/conversation.js';
+import { Tally, type Counts, type ReportLine } from '../../src/judging/tally.js';
+import { aConversation, type ConversationParts } from '../support/conversations.js';
 
 /** What a policy makes of findings; the conversation stays as it is unless it is left out. */
 function judged(

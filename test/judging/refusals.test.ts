@@ -1,10 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
-import { LoraExportError } from '../src/errors.js';
-import { refuseFlawed, refuseNothing } from '../src/refusals.js';
-import { parseRequest, type ExportRequestInput } from '../src/request.js';
-import { Tally, type Counts, type RuleCount } from '../src/tally.js';
+import { LoraExportError } from '../../src/errors.js';
+import { refuseFlawed, refuseNothing } from '../../src/judging/refusals.js';
+import { parseRequest, type ExportRequestInput } from '../../src/request.js';
+import { Tally, type Counts, type RuleCount } from '../../src/judging/tally.js';
 
 const SOUND: Counts = {
   matched: 10,
