@@ -71,7 +71,7 @@ export async function recipeOf(request: ExportRequest): Promise<Recipe> {
             targetName: name,
             shape: shape?.name,
             format: formatName,
-            bom: target === null && formatName !== 'csv' ? false : undefined,
+            bom: formatName !== 'csv' && !(target?.bom && layout.bom) ? false : undefined,
             allowEmpty: true,
             // Two conversations may well say the same; and remembering rows would take memory.
             duplicates: false,
@@ -89,7 +89,7 @@ export async function recipeOf(request: ExportRequest): Promise<Recipe> {
       const encoder: Encoder =
         target === null || shape === null
           ? format.encoder({ ...content, ...layout, exportedAt })
-          : targetEncoder(target, shape.kind === 'pair' ? null : shape.rows);
+          : targetEncoder(target, shape.kind === 'pair' ? null : shape.rows, layout.bom);
       const rowsOf = request.expand === 'pairs' ? expand : (conversation: Conversation) => [conversation];
       return {
         counterparts: pairs === null ? null : (rejected) => pairs.add(judge(prepared(rejected)).conversation),

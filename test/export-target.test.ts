@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
+import { parseDatabaseUrl } from '../src/db/target.js';
+import { previewExport } from '../src/preview.js';
 import type { ExportRequestInput } from '../src/request.js';
 import type { RuleCount } from '../src/judging/tally.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
@@ -415,4 +417,74 @@ it('the same export twice gives the same bytes, in a file as in a stream', async
   const first = await runExport(database, { target: 'together' });
   await runExport(database, { target: 'together', output, batchSize: 1 });
   expect(await readFile(output.path)).toEqual(first.bytes);
+});
+
+describe('preference pairs', () => {
+  const question = ['user', 'Where is order 7?'] as const;
+  const answered = (answer: string): Turns => [question, ['assistant', answer]];
+
+  it('are made of an approved conversation and a rejected one of its family with the same prompt', async () => {
+    const { sql } = database;
+    const parent = '00000000-0000-4000-8000-0000000000aa';
+    const yes = await addConversation(sql, { conversation_id: 'yes' }, answered('It ships today.'));
+    await addConversation(sql, { conversation_id: 'sibling', parent_id: parent }, answered('On day 7.'));
+    await addConversation(sql, { conversation_id: 'alone' }, answered('Let me look.'));
+    const rejected = { status: 'rejected', quality_score: 1 };
+    await addConversation(
+      sql,
+      { conversation_id: 'child', parent_id: yes, ...rejected },
+      answered('No idea.'),
+    );
+    await addConversation(
+      sql,
+      { conversation_id: 'same', parent_id: yes, ...rejected },
+      answered('It ships today.'),
+    );
+    await addConversation(
+      sql,
+      { conversation_id: 'cousin', parent_id: parent, ...rejected },
+      answered('Never.'),
+    );
+    await addConversation(sql, { conversation_id: 'stranger', ...rejected }, answered('Go away.'));
+
+    const request: ExportRequestInput = {
+      target: 'openai-dpo',
+      filters: { qualityScoreMax: 10 },
+      scope: 'all',
+      excludeStatus: ['rejected'],
+    };
+    await sql`update conversations set quality_score = 9 where status = 'approved'`;
+    const { result, lines, text } = await runExport(database, request);
+
+    const pair = (preferred: string, other: string): object => ({
+      input: { messages: [{ role: 'user', content: 'Where is order 7?' }] },
+      preferred_output: [{ role: 'assistant', content: preferred }],
+      non_preferred_output: [{ role: 'assistant', content: other }],
+    });
+    expect(lines).toEqual(
+      expect.arrayContaining([pair('It ships today.', 'No idea.'), pair('On day 7.', 'Never.')]),
+    );
+    expect(lines).toHaveLength(2);
+    expect(result.counts).toMatchObject({ matched: 3, written: 2, skipped: 1, rows: 2 });
+    expect(result.counts.skips).toEqual({ 'no-counterpart': one('alone') });
+    expect(result.notes).toEqual({
+      'rejected conversations paired': 2,
+      'rejected conversations without an approved counterpart': 2,
+      'rejected conversations that the checks left out': 0,
+    });
+    expect(result.brokenLimits.map(({ rule }) => rule)).toEqual(['too-few-rows']);
+
+    const context = { database: parseDatabaseUrl(database.url, 'the test') };
+    expect((await previewExport(request, context, 2)).bytes.toString('utf8')).toBe(text);
+  });
+});
+
+describe('a target that documents a byte order mark', () => {
+  it('gets one, unless it was switched off', async () => {
+    await add({ sound: SOUND });
+    const { bytes } = await runExport(database, { target: 'azure' });
+    const without = await runExport(database, { target: 'azure', layout: { bom: false } });
+    expect(bytes.subarray(0, 3).toString('hex')).toBe('efbbbf');
+    expect(without.bytes).toEqual(bytes.subarray(3));
+  });
 });

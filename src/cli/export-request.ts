@@ -87,6 +87,7 @@ export async function toRequest(
 ): Promise<ExportRequestInput> {
   const { settings } = around;
   refuseContentFlags(flags);
+  refuseLayoutFlags(flags, settings.format);
   const ids = await readIds(flags, around);
   const filters = readFilters(flags, around.cwd);
   const output = outputOf(flags.output, around);
@@ -173,6 +174,20 @@ function refuseContentFlags(flags: ExportFlags): void {
       hint: 'Leave one of them out; --format jsonl without --target writes metadata.',
     },
   );
+}
+
+/** A layout flag that the format has no use for would be ignored without a word. */
+function refuseLayoutFlags(flags: ExportFlags, usual: string | undefined): void {
+  const format = flags.format ?? (flags.target === undefined ? (usual ?? 'jsonl') : 'jsonl');
+  const useless = [
+    flags.compact && format !== 'json' ? '--compact belongs to --format json' : null,
+    flags.csvRaw && format !== 'csv' ? '--csv-raw belongs to --format csv' : null,
+    flags.bom === false && format !== 'csv' && flags.target !== 'azure'
+      ? '--no-bom belongs to --format csv and --target azure'
+      : null,
+  ].find((problem) => problem !== null);
+  if (useless === undefined) return;
+  throw new LoraExportError('E_USAGE', `${useless}; it means nothing here.`, { hint: 'Leave it out.' });
 }
 
 type Output = NonNullable<ExportRequestInput['output']>;

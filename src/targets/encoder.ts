@@ -7,12 +7,15 @@ import type { Example, Message, RowShape, Target } from './target.js';
 
 const BYTE_ORDER_MARK = Buffer.from('\u{feff}');
 
-/** A target's rows as a document: what the run writes with. */
-/** @param shape null where rows are made of pairs, which are written elsewhere */
-export function targetEncoder(target: Target, shape: RowShape | null): Encoder {
+/**
+ * A target's rows as a document: what the run writes with.
+ * @param shape null where rows are made of pairs, which are written elsewhere
+ * @param bom false leaves out the byte order mark of a target that documents one. Default: true
+ */
+export function targetEncoder(target: Target, shape: RowShape | null, bom = true): Encoder {
   return {
     begin(out) {
-      if (target.bom) out.bytes(BYTE_ORDER_MARK);
+      if (target.bom && bom) out.bytes(BYTE_ORDER_MARK);
     },
     conversation(conversation: Conversation, out: ByteWriter) {
       shape?.write(exampleOf(conversation, target), out);

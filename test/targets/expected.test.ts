@@ -4,7 +4,6 @@ import { ByteWriter } from '../../src/bytes/byte-writer.js';
 import { recipeOf } from '../../src/recipe.js';
 import { parseRequest } from '../../src/request.js';
 import { targetNames, targets } from '../../src/targets/index.js';
-import type { Target } from '../../src/targets/target.js';
 import { fixtureLines, fromLine } from '../formats/fixture-conversations.js';
 
 /** Every oddity of the fixtures but the long cell, which would make each of these files three times as long. */
@@ -13,7 +12,7 @@ const conversations = fixtureLines()
   .map(fromLine);
 
 const cases = targetNames.flatMap((name) =>
-  Object.keys((targets[name] as Target).shapes).map((shape) => [name, shape] as const),
+  Object.keys(targets[name].shapes).map((shape) => [name, shape] as const),
 );
 
 /** What each target makes of the fixtures, in `fixtures/expected/targets`; a difference is reviewed like code. */

@@ -92,7 +92,7 @@ export function registerExport(program: Command, app: App): void {
     .option('--full-content', 'the turns (default)')
     .option('--no-full-content', 'no turns')
     .option('--compact', 'JSON on one line')
-    .option('--no-bom', 'CSV without byte order mark')
+    .option('--no-bom', 'CSV, or a file for azure, without byte order mark')
     .option('--csv-raw', 'CSV cells as they are, without the guard against formulas')
     .option('--system-prompt <text>', 'system prompt of conversations that store none', once(text))
     .option('--system-prompt-file <file>', 'the same from a file', once(text))
