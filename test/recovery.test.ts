@@ -102,6 +102,10 @@ describe('a run that died', () => {
       status: 'completed',
       file_url: pathToFileURL(join(own, 'training.jsonl')).href,
       error_message: null,
+      config: {
+        output: { kind: 'managed', retentionHours: 3 },
+        result: { recovered: true, size: Buffer.byteLength(CONTENT) },
+      },
     });
     const [clock] = await database.sql`
       select extract(epoch from expires_at - updated_at)::float8 / 3600 as hours from export_logs where export_id = ${id}`;

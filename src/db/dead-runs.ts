@@ -53,12 +53,15 @@ export async function closeDeadRun(
           with run as (
             update ${identifier(sql, auditSchema)}.export_runs set phase = 'done', updated_at = now()
             where export_id = ${run.exportId} and heartbeat_at < now() - ${limitSeconds} * interval '1 second'
-            returning export_id
+            returning export_id, written_count, skipped_count, sha256
           )
           update ${identifier(sql, auditSchema)}.export_logs l
           set status = ${verdict.status}, updated_at = now(),
             file_url = ${verdict.status === 'completed' ? verdict.url : null},
             error_message = ${verdict.status === 'failed' ? verdict.message : null},
+            config = case when ${verdict.status === 'completed'} then l.config || jsonb_build_object('result',
+              jsonb_build_object('recovered', true, 'exported', run.written_count, 'skipped', run.skipped_count,
+                'size', l.file_size, 'sha256', run.sha256)) else l.config end,
             expires_at = case when ${verdict.status === 'completed'} then
               now() + (l.config #>> '{output,retentionHours}')::double precision * interval '1 hour' end
           from run where l.export_id = run.export_id and l.status = 'processing'`,
