@@ -9,6 +9,8 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { importConversations } from '../src/import.js';
+import { targetNames, targets } from '../src/targets/index.js';
+import { createValidator } from '../src/validate.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { runExport } from './support/export.js';
 
@@ -94,7 +96,9 @@ function reasonToSkip({ turns }: SourceLine): string | null {
   if (!roles.includes('assistant')) return 'no-assistant';
   if (!roles.includes('user')) return 'no-user';
   if (roles.some((role) => !['system', 'user', 'assistant'].includes(role))) return 'unknown-role';
-  if (turns.some(({ content }) => /^\s*$/u.test(content))) return 'blank-content';
+  const blank = turns.filter(({ content }) => /^\s*$/u.test(content));
+  if (blank.length > 0)
+    return blank.some(({ role }) => role === 'assistant') ? 'blank-answer' : 'blank-content';
   const first = roles.findIndex((role) => role !== 'system');
   if (roles[first] === 'assistant') return 'starts-with-assistant';
   if (roles.includes('system', first)) return 'late-system';
@@ -173,6 +177,21 @@ describe.skipIf(!hasData)('with real conversations and strings that break softwa
         ),
       );
       expect(skipped.length, 'the data holds something to skip').toBeGreaterThan(0);
+    },
+  );
+
+  it.each(targetNames)(
+    'loses nothing unaccounted for on the way to %s, and writes what it checks',
+    async (target) => {
+      const { result, bytes } = await runExport(database, { scope: 'all', target });
+      const { matched, written, skipped, rows } = result.counts;
+      expect(matched).toBe(source.length);
+      expect(written + skipped).toBe(matched);
+      expect(rows).toBe(bytes.toString('utf8').split('\n').length - 1);
+      const validator = createValidator({ target: targets[target], targetName: target });
+      validator.write(bytes);
+      const { errors, limits } = validator.end();
+      expect({ errors, limits }).toEqual({ errors: 0, limits: [] });
     },
   );
 
