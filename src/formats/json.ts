@@ -1,16 +1,16 @@
 import type { ByteWriter } from '../bytes/byte-writer.js';
-import { isIsoInstant, isJsonNumber } from '../bytes/scalars.js';
 import { Text } from '../bytes/text.js';
 import type { Conversation, ConversationField } from '../conversation.js';
 import { LoraExportError } from '../errors.js';
 import { DecimalAverage } from './decimal-average.js';
 import type { ContentOptions, EncodeOptions, Encoder, Format } from './format.js';
 import { jsonLayout, type JsonLayout } from './json-layout.js';
+import { writeJsonValue, type ValueKind } from './json-value.js';
 
 /** Of the document's shape (R63): it changes when a reader of the old shape would misread the new one. */
 const VERSION = '1.0';
 
-type Kind = 'text' | 'number' | 'instant' | 'json' | 'turn count' | 'object';
+type Kind = ValueKind | 'turn count' | 'object';
 
 interface MetadataKey {
   readonly key: string;
@@ -66,7 +66,6 @@ function shownKeys(content: ContentOptions): MetadataKey[] {
   return METADATA.filter(({ flag }) => flag === undefined || content[flag]);
 }
 
-const NULL = Buffer.from('null');
 const COMMA = Buffer.from(',');
 const EMPTY_LIST = Buffer.from('[]');
 
@@ -107,7 +106,7 @@ class JsonEncoder implements Encoder {
     out.jsonString(conversation.conversationId);
     for (const member of HEAD) {
       out.bytes(fixed[member]);
-      writeValue(out, conversation[member], 'text');
+      writeJsonValue(out, conversation[member], 'text');
     }
     if (this.#options.includeFullContent) this.#writeTurns(conversation, out);
     if (this.#options.includeMetadata) {
@@ -141,7 +140,7 @@ class JsonEncoder implements Encoder {
     turns.forEach((turn, index) => {
       out.bytes(index === 0 ? this.#fixed.firstTurn : this.#fixed.nextTurn);
       out.bytes(this.#role(turn.role));
-      writeValue(out, turn.content, 'text');
+      writeJsonValue(out, turn.content, 'text');
       const count = tokens[index];
       if (typeof count === 'number' && count !== 0) {
         out.bytes(this.#fixed.tokenCount);
@@ -171,7 +170,7 @@ class JsonEncoder implements Encoder {
         out.bytes(Buffer.from(String(value.length)));
       } else if (kind !== 'object' || (value !== null && !isEmptyObject(value))) {
         out.bytes(prefix);
-        writeValue(out, value, kind);
+        writeJsonValue(out, value, kind === 'object' || kind === 'turn count' ? 'json' : kind);
       }
     }
     out.bytes(this.#fixed.endMetadata);
@@ -234,19 +233,6 @@ function fixedParts({ line, key }: JsonLayout): Record<FixedPart, Buffer> {
     endMetadata: Buffer.from(`${line(3)}}`),
     endConversation: Buffer.from(`${line(2)}}`),
   };
-}
-
-function writeValue(out: ByteWriter, value: Text | null, kind: Kind): void {
-  if (value === null || !isExpressible(value, kind)) out.bytes(NULL);
-  else if (kind === 'number') out.text(value);
-  else if (kind === 'json' || kind === 'object') out.json(value);
-  else out.jsonString(value);
-}
-
-/** JSON has no NaN, ISO 8601 no infinity; the checks have already counted such a value. */
-function isExpressible(value: Text, kind: Kind): boolean {
-  if (kind === 'number') return isJsonNumber(value);
-  return kind !== 'instant' || isIsoInstant(value);
 }
 
 /** Whether JSON text is `{}` or `null`, with whatever white space; long ones are not even decoded. */

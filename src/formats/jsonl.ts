@@ -1,15 +1,12 @@
 import type { ByteWriter } from '../bytes/byte-writer.js';
-import type { Text } from '../bytes/text.js';
 import type { Conversation, ConversationField } from '../conversation.js';
-import { isIsoInstant, isJsonNumber } from '../bytes/scalars.js';
 import type { ContentOptions, Encoder, Format } from './format.js';
-
-type Kind = 'text' | 'number' | 'instant' | 'json';
+import { writeJsonValue, type ValueKind } from './json-value.js';
 
 interface MetadataKey {
   readonly key: string;
   readonly member: ConversationField | 'conversationId';
-  readonly kind: Kind;
+  readonly kind: ValueKind;
   /** The flag that shows it, besides `includeMetadata`. */
   readonly flag?: keyof ContentOptions;
 }
@@ -53,13 +50,12 @@ const CONTENT = Buffer.from(',"content":');
 const NEXT = Buffer.from('},');
 const END_MESSAGES = Buffer.from('}]');
 const NO_MESSAGES = Buffer.from(']');
-const NULL = Buffer.from('null');
 const END_METADATA = Buffer.from('}}\n');
 const END_LINE = Buffer.from('}\n');
 
 class JsonlEncoder implements Encoder {
   /** `,"metadata":{"conversation_id":` and so on, one per key, made once. */
-  readonly #keys: readonly { prefix: Buffer; member: MetadataKey['member']; kind: Kind }[];
+  readonly #keys: readonly { prefix: Buffer; member: MetadataKey['member']; kind: ValueKind }[];
   /** `{"role":"user"` by role: a handful in any database. */
   readonly #roles = new Map<string, Buffer>();
 
@@ -81,13 +77,12 @@ class JsonlEncoder implements Encoder {
       if (index > 0) out.bytes(NEXT);
       out.bytes(this.#role(turn.role));
       out.bytes(CONTENT);
-      if (turn.content === null) out.bytes(NULL);
-      else out.jsonString(turn.content);
+      writeJsonValue(out, turn.content, 'text');
     });
     out.bytes(conversation.turns.length === 0 ? NO_MESSAGES : END_MESSAGES);
     for (const { prefix, member, kind } of this.#keys) {
       out.bytes(prefix);
-      writeValue(out, conversation[member], kind);
+      writeJsonValue(out, conversation[member], kind);
     }
     out.bytes(this.#keys.length === 0 ? END_LINE : END_METADATA);
   }
@@ -104,17 +99,4 @@ class JsonlEncoder implements Encoder {
     }
     return prefix;
   }
-}
-
-function writeValue(out: ByteWriter, value: Text | null, kind: Kind): void {
-  if (value === null || !isExpressible(value, kind)) out.bytes(NULL);
-  else if (kind === 'number') out.text(value);
-  else if (kind === 'json') out.json(value);
-  else out.jsonString(value);
-}
-
-/** JSON has no NaN, ISO 8601 no infinity; the checks have already counted such a value. */
-function isExpressible(value: Text, kind: Kind): boolean {
-  if (kind === 'number') return isJsonNumber(value);
-  return kind !== 'instant' || isIsoInstant(value);
 }
