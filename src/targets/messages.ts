@@ -25,8 +25,16 @@ export function writeMessagesRow(example: Example, out: ByteWriter): void {
   out.bytes(END);
 }
 
-/** The messages without brackets, the system prompt first. */
-export function writeMessages({ system, messages }: Example, out: ByteWriter): void {
+/**
+ * The messages without brackets, the system prompt first.
+ * @param callArguments how a tool call's arguments are written: as services want them, JSON text in a string, or as the
+ *   object that TRL and chat templates want. Default: text
+ */
+export function writeMessages(
+  { system, messages }: Pick<Example, 'system' | 'messages'>,
+  out: ByteWriter,
+  callArguments: 'text' | 'object' = 'text',
+): void {
   if (system !== null) {
     writeMessage(SYSTEM, system, out);
     if (messages.length > 0) out.bytes(COMMA);
@@ -36,7 +44,7 @@ export function writeMessages({ system, messages }: Example, out: ByteWriter): v
     if (index > 0) out.bytes(COMMA);
     if (message.role === 'tool_call') {
       call = callId(index);
-      writeToolCall(message, call, out);
+      writeToolCall(message, call, callArguments, out);
     } else if (message.role === 'tool') {
       writeMessage(Buffer.from(`{"role":"tool","tool_call_id":"${call}","content":`), message.content, out);
     } else {
@@ -52,7 +60,12 @@ function writeMessage(head: Buffer, content: Text, out: ByteWriter): void {
 }
 
 /** The content beside calls is an empty string: most readers accept that, and fewer null or nothing. */
-function writeToolCall(message: Message, id: string, out: ByteWriter): void {
+function writeToolCall(
+  message: Message,
+  id: string,
+  callArguments: 'text' | 'object',
+  out: ByteWriter,
+): void {
   const call = parseToolCall({ number: 0, ...message });
   if (call === null) throw new Error('a malformed tool call got past the checks');
   out.bytes(Buffer.from('{"role":"assistant","content":"","tool_calls":[{"id":'));
@@ -60,7 +73,8 @@ function writeToolCall(message: Message, id: string, out: ByteWriter): void {
   out.bytes(Buffer.from(',"type":"function","function":{"name":'));
   out.jsonString(Text.of(call.name));
   out.bytes(Buffer.from(',"arguments":'));
-  out.jsonString(Text.of(call.arguments));
+  if (callArguments === 'text') out.jsonString(Text.of(call.arguments));
+  else out.json(Text.of(call.arguments));
   out.bytes(Buffer.from('}}]}'));
 }
 
