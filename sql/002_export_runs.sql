@@ -25,6 +25,8 @@ create table if not exists export_runs (
 
 -- Columns that came later than the table.
 alter table export_runs add column if not exists repairs jsonb not null default '{}';
+alter table export_runs add column if not exists progress smallint not null default 0;
+alter table export_runs add column if not exists detached boolean not null default false;
 
 -- As in 001: only where auth.uid() can tell who asks. The row belongs to whoever owns the row in export_logs.
 do $$
@@ -76,4 +78,7 @@ comment on table export_runs is 'Working state of each export in export_logs: ow
 comment on column export_runs.phase is
   'publishing means: the file is complete and synced, and only its final name or its completed row may be missing.';
 comment on column export_runs.heartbeat_at is 'Renewed while the export runs, by the clock of this server.';
+comment on column export_runs.progress is 'Percent of the matched conversations, never backwards; 100 only when completed.';
+comment on column export_runs.detached is
+  'Any worker may take this export: while it is queued, and again when its worker has died.';
 comment on column export_runs.file_deleted_at is 'When the managed file was removed; null while it may still exist.';

@@ -3,24 +3,33 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Connection } from './db/connect.js';
 import {
   beat,
+  closingMessage,
   completeExport,
   failExport,
   markPublishing,
   restartExport,
   startExport,
+  takeUp,
+  type Owner,
   type Progress,
   type ReadyFile,
 } from './db/export-logs.js';
 import { LoraExportError } from './errors.js';
 
+/** The longest between two signs of life. */
 const HEARTBEAT_MS = 10_000;
+/** Progress is stored this often while there is some, so that others can watch it. */
+const PROGRESS_MS = 1_000;
 /** How long the last word on a run is tried on fresh connections. */
 const LAST_WORD_MS = 30_000;
 /** An interrupted command must end soon: recovery makes the row true when this is not enough. */
 const FAILURE_MS = 5_000;
 
+const NOTHING: Progress = { matched: 0, read: 0, written: 0, skipped: 0 };
+
+/** What the row of a run says from its beginning. */
 export interface TrailOptions {
-  /** Opens a new session by itself after a loss. The trail closes it. */
+  /** Opens a new session by itself after a loss. */
   readonly connection: Connection;
   readonly auditSchema: string;
   readonly exportId: string;
@@ -29,6 +38,10 @@ export interface TrailOptions {
   readonly config: object;
   readonly output: object;
   readonly host: string;
+  /** Runs of so many conversations are jobs, which begin as `queued`. */
+  readonly jobFrom: number;
+  /** The worker id under which the row was taken from the queue; without it there is no row yet. */
+  readonly claimedAs?: string | undefined;
   readonly onNotice: (text: string) => void;
 }
 
@@ -38,17 +51,24 @@ export interface TrailOptions {
  */
 export class AuditTrail {
   readonly #options: TrailOptions;
-  readonly #owner: { readonly exportId: string; readonly workerId: string };
+  readonly #owner: Owner;
   readonly #taken = new AbortController();
   readonly #connection: Connection;
   #heartbeat: NodeJS.Timeout | undefined;
-  #progress: Progress = { read: 0, written: 0, skipped: 0 };
-  #state: 'new' | 'open' | 'publishing' | 'published' | 'closed' = 'new';
+  #progress: Progress = NOTHING;
+  #stored: Progress = NOTHING;
+  #beatAt = 0;
+  #beating = false;
+  #state: 'new' | 'claimed' | 'open' | 'publishing' | 'published' | 'closed' = 'new';
 
   constructor(options: TrailOptions) {
     this.#options = options;
     this.#connection = options.connection;
-    this.#owner = { exportId: options.exportId, workerId: randomUUID() };
+    this.#owner = { exportId: options.exportId, workerId: options.claimedAs ?? randomUUID() };
+    if (options.claimedAs !== undefined) {
+      this.#state = 'claimed';
+      this.#keepAlive();
+    }
   }
 
   /** Aborts when the row was taken from us; its reason says so. */
@@ -61,33 +81,33 @@ export class AuditTrail {
    * @throws LoraExportError `E_AUDIT` when the log refuses it: then nothing may be read
    */
   async start(matched: number): Promise<void> {
-    const { auditSchema, exportId, userId, format, config, output, host } = this.#options;
+    const { auditSchema } = this.#options;
     if (this.#state !== 'new') {
-      this.#progress = { read: 0, written: 0, skipped: 0 };
-      await restartExport(this.#connection, auditSchema, this.#owner, matched);
+      const isAnother = this.#state !== 'claimed';
+      await restartExport(this.#connection, auditSchema, this.#owner, { matched, isAnother });
+      this.#state = 'open';
+      this.#progress = NOTHING;
       return;
     }
-    const { workerId } = this.#owner;
-    await startExport(this.#connection, auditSchema, {
-      exportId,
-      userId,
-      format,
-      config,
-      matched,
-      output,
-      workerId,
-      workerHost: host,
-    }).catch((error: unknown) => {
+    await this.#insert(matched).catch((error: unknown) => {
       throw refusedByLog(error);
     });
     this.#state = 'open';
-    this.#heartbeat = setInterval(() => void this.#beat(), HEARTBEAT_MS);
-    this.#heartbeat.unref();
+    this.#keepAlive();
+  }
+
+  async #insert(matched: number): Promise<void> {
+    const { auditSchema, exportId, userId, format, config, output, host, jobFrom } = this.#options;
+    const { workerId } = this.#owner;
+    const isJob = matched >= jobFrom;
+    const row = { exportId, userId, format, config, matched, output, workerId, workerHost: host };
+    await startExport(this.#connection, auditSchema, { ...row, status: isJob ? 'queued' : 'processing' });
+    if (isJob) await takeUp(this.#connection, auditSchema, this.#owner);
   }
 
   /** Notes how far the run is; the next heartbeat stores it. */
-  note(progress: Progress): void {
-    this.#progress = progress;
+  note({ matched, read, written, skipped }: Progress): void {
+    this.#progress = { matched, read, written, skipped };
   }
 
   /** Records the intent to publish, so that a crash from here on can be finished by somebody else. */
@@ -121,7 +141,7 @@ export class AuditTrail {
    * row if this could not.
    */
   async fail(error: unknown): Promise<void> {
-    if (this.#state !== 'open' && this.#state !== 'publishing') return;
+    if (this.#state === 'new' || this.#state === 'published' || this.#state === 'closed') return;
     this.#state = 'closed';
     const message = error instanceof Error ? error.message : String(error);
     try {
@@ -137,20 +157,45 @@ export class AuditTrail {
     }
   }
 
-  /** Ends the heartbeat and the connection. */
-  async close(): Promise<void> {
+  /** Ends the heartbeat. */
+  close(): void {
     clearInterval(this.#heartbeat);
-    await this.#connection.close();
+  }
+
+  #keepAlive(): void {
+    this.#beatAt = performance.now();
+    this.#heartbeat = setInterval(() => void this.#beat(), PROGRESS_MS);
+    this.#heartbeat.unref();
   }
 
   async #beat(): Promise<void> {
-    if (this.#state === 'published' || this.#state === 'closed') return;
+    if (this.#beating || this.#state === 'published' || this.#state === 'closed') return;
+    const progress = this.#progress;
+    const isDue = performance.now() - this.#beatAt >= HEARTBEAT_MS;
+    if (!isDue && (progress.read === this.#stored.read || this.#state !== 'open')) return;
+    this.#beating = true;
+    this.#beatAt = performance.now();
     try {
-      await beat(this.#connection, this.#options.auditSchema, this.#owner, this.#progress);
+      await beat(this.#connection, this.#options.auditSchema, this.#owner, progress);
+      this.#stored = { ...progress };
     } catch (error) {
       // A lost connection is not a lost row: the next beat, or the next statement, opens a fresh one.
-      if (error instanceof LoraExportError && error.code === 'E_AUDIT') this.#taken.abort(error);
+      if (error instanceof LoraExportError && error.code === 'E_AUDIT')
+        this.#taken.abort(await this.#explained(error));
+    } finally {
+      this.#beating = false;
     }
+  }
+
+  /** Whoever closed our row said why. */
+  async #explained(error: LoraExportError): Promise<LoraExportError> {
+    const { auditSchema, exportId } = this.#options;
+    const message = await closingMessage(this.#connection, auditSchema, this.#owner).catch(() => null);
+    if (message === null) return error;
+    return new LoraExportError('E_AUDIT', `Export ${exportId} was closed from elsewhere: ${message}`, {
+      hint: 'Nothing was published. Run the export again if it is still wanted.',
+      cause: error,
+    });
   }
 
   /** Tries on fresh connections for as long as the failure may pass; every statement here can be repeated safely. */

@@ -3,10 +3,11 @@ import { hostname, tmpdir } from 'node:os';
 import { basename } from 'node:path';
 import type { Writable } from 'node:stream';
 import { AuditTrail, refusedByLog } from './audit-trail.js';
-import { requireAuditTables } from './db/audit-problems.js';
+import { openAccess, type Access } from './db/access.js';
+import { actingAs } from './db/acting.js';
 import { connect } from './db/connect.js';
 import { countConversations, readConversations } from './db/conversations.js';
-import { identify } from './db/identity.js';
+import { requireUser } from './db/identity.js';
 import { withSnapshot, type Snapshot } from './db/snapshot.js';
 import { inspectSource, type Source } from './db/source.js';
 import { isTransactionPooler, type DatabaseTarget } from './db/target.js';
@@ -16,7 +17,7 @@ import { fileName } from './naming.js';
 import { recipeOf, type Recipe } from './recipe.js';
 import { recoverDeadRuns, type Recovery } from './recovery.js';
 import { readCounterparts } from './preferences/read-counterparts.js';
-import { refuseFlawed, refuseInvalid, refuseNothing } from './judging/refusals.js';
+import { refuseFlawed, refuseInvalid, refuseNothing, refusePartial } from './judging/refusals.js';
 import { parseRequest, type ExportRequest, type ExportRequestInput } from './request.js';
 import { withRetries } from './retry.js';
 import { runConfig } from './run-config.js';
@@ -28,6 +29,9 @@ import { Tally, type Counts, type ReportLine } from './judging/tally.js';
 import type { TargetName } from './targets/index.js';
 import type { Problem } from './targets/target.js';
 import type { TokenStatistics } from './judging/tokens.js';
+
+/** Exports of so many conversations are jobs, unless told otherwise. */
+export const JOB_FROM = 500;
 
 /** What happens during a run. */
 export type ExportEvent =
@@ -56,6 +60,8 @@ export interface ExportContext {
   readonly host?: string | undefined;
   /** Longest silence of the database while it owes an answer, in milliseconds. Default: 60,000. */
   readonly stallMs?: number | undefined;
+  /** Exports of so many conversations are jobs: `queued` first, for others to see. Default: 500. */
+  readonly jobFrom?: number | undefined;
   /** Where a request with output `stream` goes. It is neither ended nor destroyed. */
   readonly stream?: Writable | undefined;
   /** Aborting ends the run cleanly: no file, the row `failed`. Its reason is thrown. */
@@ -119,12 +125,83 @@ export async function exportConversations(
   const exportId = randomUUID();
   const { force } = request;
   const destination = await prepareDestination(request.output, { exportId, force, stream: context.stream });
-  const run = { recipe, ...(await openRun(request, context, destination, exportId)) };
-  const signal = AbortSignal.any([run.trail.taken, ...(context.signal ? [context.signal] : [])]);
+  const access = await openAuditLog(request, context);
+  try {
+    await recover(access, context);
+    return await carryOut({ request, recipe, context, destination, exportId, access });
+  } finally {
+    await access.login.close();
+  }
+}
+
+/** A run whose row exists already, because a worker took it from the queue. */
+export interface ClaimedExport {
+  readonly exportId: string;
+  readonly request: ExportRequest;
+  /** What every statement about the row has to name: whoever takes the row from us changes it. */
+  readonly workerId: string;
+  /** Which attempt this is, from 1. */
+  readonly attempt: number;
+  /** The log, on behalf of the user of the row. */
+  readonly access: Access;
+}
+
+/**
+ * Does what {@link exportConversations} does, for a run that was queued.
+ * @throws LoraExportError the row is `failed` then, unless it was taken from us
+ */
+export async function exportClaimed(claimed: ClaimedExport, context: ExportContext): Promise<ExportResult> {
+  const { exportId, request } = claimed;
+  const recipe = await recipeOf(request);
+  const destination = await prepareDestination(request.output, { exportId, force: request.force });
+  return carryOut({ ...claimed, recipe, context, destination });
+}
+
+/** All that a run is made of before it begins. */
+interface Plan {
+  readonly request: ExportRequest;
+  readonly recipe: Recipe;
+  readonly context: ExportContext;
+  readonly destination: Destination;
+  readonly exportId: string;
+  readonly access: Access;
+  readonly workerId?: string;
+  readonly attempt?: number;
+}
+
+/** What the attempts of one export share. */
+interface Run extends Plan {
+  readonly userId: string;
+  readonly trail: AuditTrail;
+}
+
+/** How often an export is tried at all, by however many workers. */
+export const MOST_ATTEMPTS = 3;
+
+async function carryOut(plan: Plan): Promise<ExportResult> {
+  const { request, context, destination, exportId, access } = plan;
+  const { connection, auditSchema, identity } = access;
+  const userId = requireUser(identity);
+  const { database, host = hostname(), jobFrom = JOB_FROM } = context;
+  const trail = new AuditTrail({
+    connection,
+    auditSchema,
+    exportId,
+    userId,
+    format: request.format,
+    config: runConfig(request, database, identity),
+    output: destination.record,
+    host,
+    jobFrom,
+    claimedAs: plan.workerId,
+    onNotice: (text) => context.onEvent?.({ kind: 'notice', text }),
+  });
+  const run: Run = { ...plan, userId, trail };
+  const signal = AbortSignal.any([trail.taken, ...(context.signal ? [context.signal] : [])]);
   try {
     return await withRetries(
       {
-        attempts: destination.restartable ? 3 : 1,
+        attempts: destination.restartable ? MOST_ATTEMPTS + 1 - (plan.attempt ?? 1) : 1,
         firstPauseMs: 1_000,
         signal,
         onRetry: (error, next) => context.onEvent?.({ kind: 'retry', ...next, reason: error.message }),
@@ -132,79 +209,52 @@ export async function exportConversations(
       () => attempt(run, signal),
     );
   } catch (error) {
-    await run.trail.fail(error);
+    await trail.fail(error);
     if (error instanceof LoraExportError) error.exportId = exportId;
     throw error;
   } finally {
-    await run.trail.close();
+    trail.close();
   }
 }
 
-/** What the attempts of one export share. */
-interface Run {
-  readonly request: ExportRequest;
-  readonly recipe: Recipe;
-  readonly context: ExportContext;
-  readonly destination: Destination;
-  readonly exportId: string;
-  readonly userId: string;
-  readonly trail: AuditTrail;
-}
-
-/** Checks the audit log, settles who exports, and closes what dead processes left behind. */
-async function openRun(
-  request: ExportRequest,
-  context: ExportContext,
-  destination: Destination,
-  exportId: string,
-): Promise<Omit<Run, 'recipe'>> {
-  const { database, host = hostname(), signal } = context;
-  const { auditSchema, format } = request;
+/** The audit log on behalf of the one who exports. */
+function openAuditLog(request: ExportRequest, context: ExportContext): Promise<Access> {
+  const { auditSchema, userId, allUsers } = request;
+  const { stallMs, signal } = context;
   const onNotice = (text: string): void => context.onEvent?.({ kind: 'notice', text });
-  const connection = await connect(database, { purpose: 'audit', stallMs: context.stallMs, onNotice });
-  try {
-    signal?.throwIfAborted();
-    await requireAuditTables(connection, auditSchema);
-    const identity = await identify(connection, request.userId);
-    const recovery = await recoverDeadRuns(connection, auditSchema, host).catch((error: unknown) => {
-      throw refusedByLog(error);
-    });
-    context.onEvent?.({ kind: 'recovered', recovery });
-    const trail = new AuditTrail({
-      connection,
-      auditSchema,
-      exportId,
-      userId: identity.userId,
-      format,
-      config: runConfig(request, database, identity),
-      output: destination.record,
-      host,
-      onNotice,
-    });
-    return { request, context, destination, exportId, userId: identity.userId, trail };
-  } catch (error) {
-    await connection.close();
-    throw error;
-  }
+  signal?.throwIfAborted();
+  // The signal ends the run, not this connection: the last word on the run has yet to be said.
+  return openAccess(context.database, { purpose: 'audit', auditSchema, userId, allUsers, stallMs, onNotice });
+}
+
+/** Closes what dead processes left behind. */
+async function recover(access: Access, { host = hostname(), onEvent }: ExportContext): Promise<void> {
+  const recovery = await recoverDeadRuns(access, host).catch((error: unknown) => {
+    throw refusedByLog(error);
+  });
+  onEvent?.({ kind: 'recovered', recovery });
 }
 
 /** From a fresh snapshot to the completed row. */
 async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
   const { request, recipe, context, destination, exportId, trail } = run;
+  const { identity } = run.access;
   const phase = (name: (ExportEvent & { kind: 'phase' })['phase']): void =>
     context.onEvent?.({ kind: 'phase', phase: name });
-  const reader = await connect(context.database, {
+  const session = await connect(context.database, {
     purpose: 'snapshot',
     singleSession: true,
     connectAttempts: 1,
     stallMs: context.stallMs,
     signal,
   });
+  const reader = actingAs(session, identity.actor);
   const sinks: Sink[] = [];
   try {
     phase('counting');
     const look = async (snapshot: Snapshot): Promise<{ source: Source; matched: number }> => {
-      const source = await inspectSource(reader, request.schema);
+      const source = await inspectSource(snapshot.connection, request.schema);
+      refusePartial(source, identity, request);
       await requireIds(snapshot, source, request, (text) => context.onEvent?.({ kind: 'notice', text }));
       return { source, matched: await countConversations(snapshot, source, request) };
     };
@@ -212,7 +262,7 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
     // his log would wait for ever. So there the row is opened between two snapshots, with the count of the first.
     const isPooled = isTransactionPooler(context.database);
     if (isPooled) await trail.start((await withSnapshot(reader, look)).matched);
-    const { tally, takenAt, writer, verdict } = await withSnapshot(reader, async (snapshot) => {
+    const { tally, takenAt, rowSecurity, writer, verdict } = await withSnapshot(reader, async (snapshot) => {
       const { source, matched } = await look(snapshot);
       const tally = new Tally(matched);
       if (!isPooled) await trail.start(matched);
@@ -242,7 +292,7 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
           context.onEvent?.({ kind: 'progress', read: tally.read, total: tally.matched, bytes });
         },
       });
-      return { tally, takenAt: snapshot.takenAt, writer, verdict: validator?.end() ?? null };
+      return { tally, takenAt: snapshot.takenAt, rowSecurity, writer, verdict: validator?.end() ?? null };
     });
     // COMMIT was confirmed: every batch had arrived. Only now may anything become visible.
     const [sink] = sinks as [Sink];
@@ -289,6 +339,7 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
           tokens,
           ...sealed,
           taken_at: takenAt,
+          row_security: rowSecurity,
         },
       })
       .catch(async (error: unknown) => {

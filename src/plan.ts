@@ -38,7 +38,7 @@ export async function planExport(input: ExportRequestInput, context: ExportConte
   try {
     await requireAuditTables(connection, request.auditSchema);
     return await withSnapshot(connection, async (snapshot) => {
-      const source = await inspectSource(connection, request.schema);
+      const source = await inspectSource(snapshot.connection, request.schema);
       await requireIds(snapshot, source, request, (text) => onEvent?.({ kind: 'notice', text }));
       const matched = await countConversations(snapshot, source, request);
       const name = fileName({

@@ -35,7 +35,7 @@ export async function previewExport(
   const connection = await connect(database, { purpose: 'preview', singleSession: true, stallMs, signal });
   try {
     return await withSnapshot(connection, async (snapshot) => {
-      const source = await inspectSource(connection, request.schema);
+      const source = await inspectSource(snapshot.connection, request.schema);
       await requireIds(snapshot, source, request, (text) => onEvent?.({ kind: 'notice', text }));
       const options = { fields: recipe.fields, batchSize: Math.min(count, request.batchSize) };
       const writer = recipe.begin(snapshot.takenAt);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { Connection } from './db/connect.js';
+import type { Access } from './db/access.js';
 import { closeDeadRun, type DeadRun, type Verdict } from './db/dead-runs.js';
 import { findPublished, removePartial } from './sinks/remains.js';
 import type { OutputRecord } from './sinks/sink.js';
@@ -25,20 +25,15 @@ export interface Recovery {
 }
 
 /**
- * Makes the log true after crashes: every run without a live owner is finished or failed. Each command that writes
+ * Makes the log true after crashes: every visible run without a live owner is finished or failed. Each command that writes
  * calls this first, so no service has to.
  */
-export async function recoverDeadRuns(
-  connection: Connection,
-  auditSchema: string,
-  host: string,
-): Promise<Recovery> {
+export async function recoverDeadRuns(access: Access, host: string): Promise<Recovery> {
   const recovery: Recovery = { completed: [], failed: [], left: [] };
   let after: string | null = null;
   for (;;) {
     const run: DeadRun | null = await closeDeadRun(
-      connection,
-      auditSchema,
+      access,
       { limitSeconds: HEARTBEAT_LIMIT_SECONDS, after },
       async (dead) => {
         const verdict = await judge(dead, host);

@@ -196,6 +196,10 @@ export const exportRequest = z
     auditSchema: text.default('public'),
     /** Whom the audit row names. Without it, and only where the database has no `auth.users`, the database role. */
     userId: z.guid('must be a UUID').optional(),
+    /** Read with the rights of the login, past what the user may see. */
+    allUsers: z.boolean().default(false),
+    /** Fail when row level security may hide conversations. */
+    requireAll: z.boolean().default(false),
   })
   .superRefine((request, context) => {
     const problem = (path: string, message: string): void =>

@@ -568,11 +568,11 @@ describe('what is recorded', () => {
 
   it('stores the number and checksum of ids when there are very many', async () => {
     await addConversation(database.sql, { conversation_id: 'id_0' });
-    const ids = Array.from({ length: 10_001 }, (_, index) => `id_${index}`);
+    const ids = Array.from({ length: 100_001 }, (_, index) => `id_${index}`);
     const { result } = await runExport(database, { scope: 'selected', ids, ignoreMissing: true });
     const audit = await auditRows(database.sql, result.exportId);
     expect(audit?.log['config']).toMatchObject({
-      ids_count: 10_001,
+      ids_count: 100_001,
       ids_sha256: createHash('sha256').update(ids.join('\n')).digest('hex'),
     });
     expect(audit?.log['config']).not.toHaveProperty('ids');

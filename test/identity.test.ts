@@ -1,7 +1,6 @@
-import { readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
-import { addUser, applyAuthShim } from './support/audit.js';
+import { addUser, applyAuthShim, applyMigrations } from './support/audit.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { addConversation, auditRows, failureOf, runExport } from './support/export.js';
 
@@ -16,10 +15,7 @@ afterEach(() => database.drop());
 /** What `init` does in a Supabase database: the migrations again, now that there are users. */
 async function addUsers(): Promise<void> {
   await applyAuthShim(database.sql);
-  for (const file of ['001_export_logs', '002_export_runs', '003_export_logs_transitions']) {
-    const text = await readFile(new URL(`../sql/${file}.sql`, import.meta.url), 'utf8');
-    await database.sql.begin((tx) => tx.unsafe(text).simple());
-  }
+  await applyMigrations(database.sql);
 }
 
 async function rowCount(): Promise<unknown> {

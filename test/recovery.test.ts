@@ -7,11 +7,10 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { connect } from '../src/db/connect.js';
-import { parseDatabaseUrl } from '../src/db/target.js';
 import type { ExportEvent } from '../src/export.js';
 import { HEARTBEAT_LIMIT_SECONDS, recoverDeadRuns, type Recovery } from '../src/recovery.js';
 import { partialName } from '../src/sinks/file.js';
+import { withAccess } from './support/access.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { addConversation, auditRows, collector, failureOf, HOST, runExport } from './support/export.js';
 
@@ -36,6 +35,7 @@ interface Remains {
   /** What the run announced to publish. */
   readonly announced?: Buffer | null;
   readonly config?: object;
+  readonly userId?: string;
 }
 
 const CONTENT = Buffer.from('{"messages":[]}\n');
@@ -44,11 +44,12 @@ const CONTENT = Buffer.from('{"messages":[]}\n');
 async function addRun(remains: Remains = {}): Promise<string> {
   const { phase = 'writing', host = HOST, age = HEARTBEAT_LIMIT_SECONDS + 5, announced = null } = remains;
   const { output = { kind: 'file', directory, name: 'out.jsonl' }, config = {} } = remains;
+  const { userId = randomUUID() } = remains;
   const exportId = randomUUID();
   const { sql } = database;
   await sql`
     insert into export_logs (export_id, user_id, format, config, conversation_count, status, file_size)
-    values (${exportId}, ${randomUUID()}, 'jsonl', ${sql.json(config as never)}, 1, 'processing', ${announced?.length ?? null})`;
+    values (${exportId}, ${userId}, 'jsonl', ${sql.json(config as never)}, 1, 'processing', ${announced?.length ?? null})`;
   await sql`
     insert into export_runs (export_id, phase, worker_id, worker_host, matched_count, output, sha256, heartbeat_at)
     values (${exportId}, ${phase}, ${randomUUID()}, ${host}, 1, ${sql.json(output as never)},
@@ -57,12 +58,7 @@ async function addRun(remains: Remains = {}): Promise<string> {
 }
 
 async function recover(host = HOST): Promise<Recovery> {
-  const connection = await connect(parseDatabaseUrl(database.url, 'the test'), { purpose: 'audit' });
-  try {
-    return await recoverDeadRuns(connection, 'public', host);
-  } finally {
-    await connection.close();
-  }
+  return withAccess(database, undefined, (access) => recoverDeadRuns(access, host));
 }
 
 async function logOf(exportId: string): Promise<Record<string, unknown> | undefined> {
@@ -213,12 +209,14 @@ it('waits for nobody: a run that another process is looking at is its business',
 });
 
 it('happens at the start of every export', async () => {
-  const dead = await addRun();
+  const userId = randomUUID();
+  const [dead, anothers] = [await addRun({ userId }), await addRun()];
   await addConversation(database.sql, { conversation_id: 'a' });
-  const { events } = await runExport(database);
+  const { events } = await runExport(database, { userId });
 
   expect(events.find((event) => event.kind === 'recovered')).toMatchObject({ recovery: { failed: [dead] } });
   expect(await logOf(dead)).toMatchObject({ status: 'failed' });
+  expect(await logOf(anothers)).toMatchObject({ status: 'processing' });
 });
 
 describe('a forged record', () => {

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import type postgres from 'postgres';
 import { once, text, uuid } from './flags.js';
 import type { EmbeddedServer } from '../embedded/server.js';
+import type { Access } from '../db/access.js';
 import type { DatabaseTarget } from '../db/target.js';
 import type { Host } from './host.js';
 import type { ConnectionFlags, Setting, Settings } from './settings.js';
@@ -55,6 +56,14 @@ export class App {
       )
       .option('--dotenv <file>', 'read environment variables from a file; those already set win', once(text))
       .option('--debug', 'print causes and stack traces');
+  }
+
+  /** The same, for commands that work on what is recorded: they may be meant for everybody's exports. */
+  addAccessFlags(command: Command): Command {
+    return this.addConnectionFlags(command).option(
+      '--all-users',
+      "everybody's exports, for a role that row level security does not bind",
+    );
   }
 
   /**
@@ -129,6 +138,35 @@ async function targetOf({ socketDirectory, port, user, database }: EmbeddedServe
     ...parseDatabaseUrl(`postgresql:///${database}?${query.toString()}`, 'the embedded database'),
     label: `embedded/${database}`,
   };
+}
+
+/**
+ * Runs `use` on the audit tables of the database that the settings name, on behalf of the user that they name.
+ * @throws LoraExportError as `openAccess` does
+ */
+export async function withAccess<T>(
+  app: App,
+  settings: AppSettings,
+  purpose: string,
+  use: (access: Access, database: OpenDatabase) => Promise<T>,
+): Promise<T> {
+  const { openAccess } = await import('../db/access.js');
+  return app.withDatabase(settings, async (database) => {
+    const { auditSchema, userId, allUsers } = settings;
+    const access = await openAccess(database.target, {
+      purpose,
+      auditSchema,
+      userId: userId?.value,
+      allUsers,
+      signal: app.host.signal,
+      onNotice: (text) => app.terminal.line(`note: ${text}`),
+    });
+    try {
+      return await use(access, database);
+    } finally {
+      await access.login.close();
+    }
+  });
 }
 
 /** Runs `use` on one connection; what the driver throws is told in our words. */

@@ -43,6 +43,7 @@ export interface ExportFlags extends ConnectionFlags {
   readonly gzip?: boolean;
   readonly force?: boolean;
   readonly strict?: boolean;
+  readonly requireAll?: boolean;
   readonly allowEmpty?: boolean;
   readonly report?: string;
   readonly dryRun?: boolean;
@@ -135,6 +136,8 @@ export async function toRequest(
     schema: settings.schema,
     auditSchema: settings.auditSchema,
     userId: settings.userId?.value,
+    allUsers: settings.allUsers,
+    requireAll: flags.requireAll,
   }) as ExportRequestInput;
 }
 

@@ -42,6 +42,7 @@ export interface ConnectionFlags {
   readonly schema?: string;
   readonly auditSchema?: string;
   readonly user?: string;
+  readonly allUsers?: boolean;
 }
 
 /** Settings below the flags: environment, then configuration file. */
@@ -51,6 +52,8 @@ export interface Settings {
   readonly userId: Setting<string> | null;
   readonly schema: string;
   readonly auditSchema: string;
+  /** `--all-users` was typed; it is no setting that one forgets about. */
+  readonly allUsers: boolean;
   /** Managed export directory, when set. */
   readonly directory: string | null;
   readonly retentionHours: number | undefined;
@@ -92,6 +95,7 @@ export function readSettings(flags: ConnectionFlags, host: Host): Settings {
     auditSchema:
       pick(flags.auditSchema, '--audit-schema', ['LORA_EXPORT_AUDIT_SCHEMA'], config.auditSchema)?.value ??
       'public',
+    allUsers: flags.allUsers === true,
     directory: pick(undefined, '', ['LORA_EXPORT_DIR'], config.directory)?.value ?? null,
     retentionHours: retention(env['LORA_EXPORT_RETENTION_HOURS']) ?? config.retentionHours,
     format: config.format,

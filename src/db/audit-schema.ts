@@ -59,6 +59,8 @@ export const EXPECTED_COLUMNS: Readonly<Record<AuditTable, readonly ExpectedColu
     defaulted('created_at', TIMESTAMP),
     defaulted('updated_at', TIMESTAMP),
     defaulted('repairs', 'jsonb'),
+    defaulted('progress', 'smallint'),
+    defaulted('detached', 'boolean'),
   ],
 };
 
@@ -72,6 +74,21 @@ export const EXPECTED_INDEXES: readonly ExpectedObject[] = [
     table: 'export_logs',
     name: 'idx_export_logs_expires_at',
     definition: "btree (expires_at) WHERE (status = 'completed'::text)",
+  },
+  {
+    table: 'export_logs',
+    name: 'idx_export_logs_user_id_timestamp',
+    definition: 'btree (user_id, "timestamp" DESC, export_id DESC)',
+  },
+  {
+    table: 'export_runs',
+    name: 'idx_export_runs_queued',
+    definition: "btree (created_at, export_id) WHERE (phase = 'queued'::text)",
+  },
+  {
+    table: 'export_runs',
+    name: 'idx_export_runs_stored',
+    definition: 'btree (export_id) WHERE ((storage_key IS NOT NULL) AND (file_deleted_at IS NULL))',
   },
 ];
 

@@ -94,21 +94,20 @@ function reconnecting(
     current.destroy(reason);
   }
 
+  async function living(): Promise<Connection> {
+    if (ended !== null) throw ended;
+    if (current.lost !== null) await revive();
+    return current;
+  }
+
   return {
     // Callers may keep `sql`: it stands for the driver of the day.
     sql: new Proxy(first.sql, {
       apply: (_first, _this, args) => Reflect.apply(current.sql, undefined, args) as unknown,
       get: (_first, key) => Reflect.get(current.sql, key) as unknown,
     }),
-    async ask(statement) {
-      if (ended !== null) {
-        throw ended;
-      }
-      if (current.lost !== null) {
-        await revive();
-      }
-      return current.ask(statement);
-    },
+    ask: async (statement) => (await living()).ask(statement),
+    transaction: async (begin, use) => (await living()).transaction(begin, use),
     get lost() {
       return ended ?? current.lost;
     },

@@ -1,5 +1,4 @@
-import type { Connection } from './connect.js';
-import { identifier } from './identifier.js';
+import { isVisible, logsTable, runsTable, type Access } from './access.js';
 
 /** A run whose owner has not been heard of for longer than the heartbeat limit. */
 export interface DeadRun {
@@ -25,21 +24,18 @@ export type Verdict =
  * @returns the run, or null when there is none left
  */
 export async function closeDeadRun(
-  connection: Connection,
-  auditSchema: string,
+  access: Access,
   { limitSeconds, after }: { limitSeconds: number; after: string | null },
   judge: (run: DeadRun) => Promise<Verdict | null>,
 ): Promise<DeadRun | null> {
-  const { sql, ask } = connection;
-  await ask(() => sql`begin`);
-  try {
+  return access.connection.transaction('begin', async ({ sql, ask }) => {
     const [run] = await ask(
       () => sql<DeadRun[]>`
         select r.export_id as "exportId", r.phase, r.worker_host as "workerHost", r.output,
           l.file_size::double precision as size, r.sha256
-        from ${identifier(sql, auditSchema)}.export_runs r
-        join ${identifier(sql, auditSchema)}.export_logs l using (export_id)
-        where l.status = 'processing' and r.heartbeat_at < now() - ${limitSeconds} * interval '1 second'
+        from ${runsTable(access)} r
+        join ${logsTable(access)} l using (export_id)
+        where ${isVisible(access)} and l.status = 'processing' and r.heartbeat_at < now() - ${limitSeconds} * interval '1 second'
           and (${after}::uuid is null or r.export_id > ${after}::uuid)
         order by r.export_id
         limit 1
@@ -47,15 +43,15 @@ export async function closeDeadRun(
     );
     const verdict = run === undefined ? null : await judge(run);
     if (run !== undefined && verdict !== null) {
-      // The conditions are repeated: should the session have been lost meanwhile, so was the lock.
       await ask(
         () => sql`
           with run as (
-            update ${identifier(sql, auditSchema)}.export_runs set phase = 'done', updated_at = now()
+            update ${runsTable(access)}
+            set phase = 'done', progress = ${verdict.status === 'completed' ? sql`100` : sql`progress`}, updated_at = now()
             where export_id = ${run.exportId} and heartbeat_at < now() - ${limitSeconds} * interval '1 second'
             returning export_id, written_count, skipped_count, sha256
           )
-          update ${identifier(sql, auditSchema)}.export_logs l
+          update ${logsTable(access)} l
           set status = ${verdict.status}, updated_at = now(),
             file_url = ${verdict.status === 'completed' ? verdict.url : null},
             error_message = ${verdict.status === 'failed' ? verdict.message : null},
@@ -67,10 +63,6 @@ export async function closeDeadRun(
           from run where l.export_id = run.export_id and l.status = 'processing'`,
       );
     }
-    await ask(() => sql`commit`);
     return run ?? null;
-  } catch (error) {
-    if (connection.lost === null) await ask(() => sql`rollback`).catch(() => undefined);
-    throw error;
-  }
+  });
 }

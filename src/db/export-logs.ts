@@ -12,8 +12,11 @@ export interface NewRun {
   readonly matched: number;
   /** Where the bytes go: what recovery needs to find them. */
   readonly output: object;
-  readonly workerId: string;
+  /** Null: any worker may take it. */
+  readonly workerId: string | null;
   readonly workerHost: string;
+  /** `queued` runs are jobs: somebody, be it ourselves, takes them up. */
+  readonly status: 'queued' | 'processing';
 }
 
 /** Who may write to a row: a run that was taken from us (`worker_id`) must not. */
@@ -24,6 +27,7 @@ export interface Owner {
 
 /** How far a run is, in conversations. */
 export interface Progress {
+  readonly matched: number;
   readonly read: number;
   readonly written: number;
   readonly skipped: number;
@@ -47,34 +51,57 @@ export interface ReadyFile {
 }
 
 /** Opens the log: both rows or none, committed before any content is read. */
-export async function startExport({ sql, ask }: Connection, auditSchema: string, run: NewRun): Promise<void> {
-  await ask(
-    () => sql`
-      with log as (
-        insert into ${identifier(sql, auditSchema)}.export_logs (export_id, user_id, format, config, conversation_count, status)
-        values (${run.exportId}, ${run.userId}, ${run.format}, ${sql.json(run.config as never)}, ${run.matched}, 'processing')
-        returning export_id
-      )
-      insert into ${identifier(sql, auditSchema)}.export_runs
-        (export_id, phase, worker_id, worker_host, matched_count, output)
-      select export_id, 'writing', ${run.workerId}::uuid, ${run.workerHost}, ${run.matched}::integer,
-        ${sql.json(run.output as never)}::jsonb
-      from log`,
+export async function startExport(connection: Connection, auditSchema: string, run: NewRun): Promise<void> {
+  // Two statements: the policy on the second row looks for the first, and does not see one of its own statement.
+  await connection.transaction('begin', ({ sql, ask }) =>
+    ask(() =>
+      Promise.all([
+        sql`
+          insert into ${identifier(sql, auditSchema)}.export_logs
+            (export_id, user_id, format, config, conversation_count, status)
+          values (${run.exportId}, ${run.userId}, ${run.format}, ${sql.json(run.config as never)}, ${run.matched},
+            ${run.status})`,
+        sql`
+          insert into ${identifier(sql, auditSchema)}.export_runs
+            (export_id, phase, worker_id, worker_host, matched_count, output, detached)
+          values (${run.exportId}, ${run.status === 'queued' ? 'queued' : 'writing'}, ${run.workerId}, ${run.workerHost},
+            ${run.matched}, ${sql.json(run.output as never)}, ${run.workerId === null})`,
+      ]),
+    ),
   );
 }
 
-/** A new attempt of the same export, with a new snapshot and so a new count. */
+/** Takes up the job that we queued for ourselves. */
+export async function takeUp(connection: Connection, auditSchema: string, owner: Owner): Promise<void> {
+  const { sql, ask } = connection;
+  const rows = await ask(
+    () => sql`
+      with log as (
+        update ${identifier(sql, auditSchema)}.export_logs l set status = 'processing', updated_at = now()
+        from ${identifier(sql, auditSchema)}.export_runs r
+        where l.export_id = ${owner.exportId} and l.status = 'queued'
+          and r.export_id = l.export_id and r.worker_id = ${owner.workerId}
+        returning l.export_id
+      )
+      update ${identifier(sql, auditSchema)}.export_runs r set phase = 'writing', heartbeat_at = now(), updated_at = now()
+      from log where r.export_id = log.export_id
+      returning 1`,
+  );
+  expectOne(rows.length, owner);
+}
+
+/** A new attempt of the same export, or the first of one that was queued: a new snapshot, and so a new count. */
 export async function restartExport(
   connection: Connection,
   auditSchema: string,
   owner: Owner,
-  matched: number,
+  { matched, isAnother }: { matched: number; isAnother: boolean },
 ): Promise<void> {
   const { sql, ask } = connection;
   const rows = await ask(
     () => sql`
       update ${identifier(sql, auditSchema)}.export_runs r
-      set attempt = attempt + 1, phase = 'writing', matched_count = ${matched}, read_count = 0, written_count = 0,
+      set attempt = attempt + ${isAnother ? 1 : 0}, phase = 'writing', matched_count = ${matched}, read_count = 0, written_count = 0,
         skipped_count = 0, heartbeat_at = now(), updated_at = now()
       where ${ownedAndProcessing(connection, auditSchema, owner)}
       returning 1`,
@@ -90,11 +117,14 @@ export async function beat(
   progress: Progress,
 ): Promise<void> {
   const { sql, ask } = connection;
+  // A hundred is for runs that are completed.
+  const percent = Math.min(99, Math.floor((100 * progress.read) / Math.max(1, progress.matched)));
   const rows = await ask(
     () => sql`
       update ${identifier(sql, auditSchema)}.export_runs r
       set heartbeat_at = now(), updated_at = now(), read_count = ${progress.read},
-        written_count = ${progress.written}, skipped_count = ${progress.skipped}
+        written_count = ${progress.written}, skipped_count = ${progress.skipped},
+        progress = greatest(progress, ${percent})
       where ${ownedAndProcessing(connection, auditSchema, owner)}
       returning 1`,
   );
@@ -113,7 +143,7 @@ export async function markPublishing(
     () => sql`
       with run as (
         update ${identifier(sql, auditSchema)}.export_runs r
-        set phase = 'publishing', sha256 = ${file.sha256}, matched_count = ${file.written + file.skipped}, read_count = ${file.written + file.skipped},
+        set phase = 'publishing', progress = 99, sha256 = ${file.sha256}, matched_count = ${file.written + file.skipped}, read_count = ${file.written + file.skipped},
           written_count = ${file.written}, skipped_count = ${file.skipped},
           skips = ${sql.json(file.skips as never)}, repairs = ${sql.json(file.repairs as never)}, warnings = ${sql.json(file.warnings as never)},
           output = output || ${sql.json({ name: file.name })}, storage_key = ${file.storageKey}, heartbeat_at = now(), updated_at = now()
@@ -140,7 +170,7 @@ export async function completeExport(
     () => sql<{ expiresAt: string | null; durationMs: string }[]>`
       with run as (
         update ${identifier(sql, auditSchema)}.export_runs r
-        set phase = 'done', heartbeat_at = now(), updated_at = now(),
+        set phase = 'done', progress = 100, heartbeat_at = now(), updated_at = now(),
           duration_ms = round(extract(epoch from clock_timestamp() - r.created_at) * 1000)
         where ${ownedAndProcessing(connection, auditSchema, owner)}
         returning r.export_id, r.duration_ms
@@ -182,6 +212,19 @@ export async function failExport(
       returning 1`,
   );
   return rows.length === 1;
+}
+
+/** Why a row was closed, in the words of whoever closed it; null when that is not known. */
+export async function closingMessage(
+  { sql, ask }: Connection,
+  auditSchema: string,
+  { exportId }: Owner,
+): Promise<string | null> {
+  const [row] = await ask(
+    () => sql<{ message: string | null }[]>`
+      select error_message as message from ${identifier(sql, auditSchema)}.export_logs where export_id = ${exportId}`,
+  );
+  return row?.message ?? null;
 }
 
 function ownedAndProcessing({ sql }: Connection, auditSchema: string, { exportId, workerId }: Owner) {

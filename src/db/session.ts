@@ -29,6 +29,14 @@ export interface Connection {
    * between two batches, it ends as if all rows had been read.
    */
   readonly ask: <T>(statement: () => PromiseLike<T>) => Promise<T>;
+  /**
+   * Runs `use` in one transaction of one session: COMMIT is confirmed before it resolves, and a loss of the session ends
+   * it, even where later statements would open a new one. Nothing else may use the connection meanwhile.
+   */
+  readonly transaction: <T>(
+    begin: `begin${string}`,
+    use: (inside: Connection) => Promise<T>,
+  ) => Promise<T>;
   /** Why the session is gone, or null while it lives. */
   readonly lost: Error | null;
   /** Closes the socket at once, and asks the server to cancel what is running; open statements reject with `reason`. */
@@ -258,9 +266,10 @@ export async function openSession(target: DatabaseTarget, options: SessionOption
   }
   signal?.addEventListener('abort', onAbort, { once: true });
   await prove();
-  return {
+  const connection: Connection = {
     sql,
     ask,
+    transaction: (begin, use) => inTransaction(connection, begin, use),
     get lost() {
       return lost;
     },
@@ -268,6 +277,25 @@ export async function openSession(target: DatabaseTarget, options: SessionOption
     close,
     tapRows,
   };
+  return connection;
+}
+
+async function inTransaction<T>(
+  connection: Connection,
+  begin: string,
+  use: (inside: Connection) => Promise<T>,
+): Promise<T> {
+  const { sql, ask } = connection;
+  await ask(() => sql.unsafe(begin));
+  try {
+    const result = await use(connection);
+    await ask(() => sql`commit`);
+    return result;
+  } catch (error) {
+    // The session may die at any moment; the error that brought us here is the one to tell.
+    if (connection.lost === null) await ask(() => sql`rollback`).catch(() => undefined);
+    throw error;
+  }
 }
 
 /** What an aborted signal stands for: its own reason where that is meant for the user. */

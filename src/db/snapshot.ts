@@ -2,6 +2,7 @@ import type { Connection } from './connect.js';
 
 /** One consistent view of the database: everything asked through it sees the same instant. */
 export interface Snapshot {
+  /** The session inside the transaction. */
   readonly connection: Connection;
   /** Server time at which the snapshot was taken, ISO 8601 in UTC. */
   readonly takenAt: string;
@@ -22,11 +23,10 @@ export async function withSnapshot<T>(
   connection: Connection,
   use: (snapshot: Snapshot) => Promise<T>,
 ): Promise<T> {
-  const { sql } = connection;
-  await connection.ask(() => sql`begin isolation level repeatable read read only`);
-  try {
+  return connection.transaction('begin isolation level repeatable read read only', async (inside) => {
+    const { sql, ask } = inside;
     // Constants only; `set local` cannot leak into another client of a transaction pooler.
-    await connection.ask(() =>
+    await ask(() =>
       sql.unsafe(`set local idle_in_transaction_session_timeout = 0;
         set local lock_timeout = '5s';
         set local timezone = 'UTC';
@@ -34,19 +34,11 @@ export async function withSnapshot<T>(
         set local extra_float_digits = 3;
         set local jit = off`),
     );
-    const [facts] = await connection.ask(
+    const [facts] = await ask(
       () => sql<{ takenAt: string; identity: string }[]>`
         select to_char(now(), 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as "takenAt", pg_current_snapshot()::text as identity`,
     );
     const { takenAt, identity } = facts as { takenAt: string; identity: string };
-    const result = await use({ connection, takenAt, identity });
-    await connection.ask(() => sql`commit`);
-    return result;
-  } catch (error) {
-    if (connection.lost === null) {
-      // The session may die at any moment; the error that brought us here is the one to tell.
-      await connection.ask(() => sql`rollback`).catch(() => undefined);
-    }
-    throw error;
-  }
+    return use({ connection: inside, takenAt, identity });
+  });
 }

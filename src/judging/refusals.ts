@@ -1,3 +1,5 @@
+import type { Identity } from '../db/identity.js';
+import type { Source } from '../db/source.js';
 import { LoraExportError } from '../errors.js';
 import type { ExportRequest } from '../request.js';
 import type { ValidationSummary } from '../validate.js';
@@ -9,6 +11,19 @@ export function refuseNothing({ matched }: Tally, { allowEmpty }: ExportRequest)
   throw new LoraExportError('E_EMPTY', 'No conversations matched.', {
     hint: 'Check the scope and the filters (`--dry-run` counts without exporting), or pass --allow-empty.',
   });
+}
+
+/**
+ * Policies hide rows without a word.
+ * @throws LoraExportError `E_DB_ACCESS` when some apply and all conversations were asked for
+ */
+export function refusePartial(source: Source, { role, actor }: Identity, { requireAll }: ExportRequest): void {
+  if (!source.rowSecurity || !requireAll) return;
+  throw new LoraExportError(
+    'E_DB_ACCESS',
+    `Row level security applies to role ${actor?.role ?? role}, so some conversations may be hidden; --require-all refuses that.`,
+    { hint: 'Connect with a role that policies do not bind and pass --all-users, or leave --require-all out.' },
+  );
 }
 
 /**

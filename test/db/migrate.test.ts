@@ -81,7 +81,12 @@ describe('migrate', () => {
   test('leaves exactly the documented columns, in order', async () => {
     const { sql } = await database();
     const { applied } = await migrate(sql, { schema: 'public' });
-    expect(applied).toEqual(['001_export_logs', '002_export_runs', '003_export_logs_transitions']);
+    expect(applied).toEqual([
+      '001_export_logs',
+      '002_export_runs',
+      '003_export_logs_transitions',
+      '004_export_access',
+    ]);
     expect(await columnsOf(sql, 'public', 'export_logs')).toEqual(SEED_COLUMNS);
     const runs = EXPECTED_COLUMNS.export_runs.map(({ name, type }) => `${name} ${type}`);
     expect(await columnsOf(sql, 'public', 'export_runs')).toEqual(runs);
@@ -204,7 +209,7 @@ describe('migrate', () => {
       migrate(sql, { schema: 'fresh', sourceSchema: 'fresh' }),
     );
     const results = await Promise.all(attempts);
-    expect(results.every(({ applied }) => applied.length === 4)).toBe(true);
+    expect(results.every(({ applied }) => applied.length === 5)).toBe(true);
     expect(await failed(sql, 'fresh')).toEqual([]);
   });
 

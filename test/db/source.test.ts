@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { ConversationField } from '../../src/conversation.js';
+import { applyMigrations } from '../support/audit.js';
 import { createDatabase, serverUrl, type TestDatabase } from '../support/database.js';
 import {
   addConversation,
@@ -388,12 +388,7 @@ describe('where the tables are', () => {
   it('keeps the audit log in a schema of any name', async () => {
     const auditSchema = 'Audit. "log"';
     await database.sql.unsafe(`create schema ${quoted(auditSchema)}`);
-    for (const file of ['001_export_logs', '002_export_runs', '003_export_logs_transitions']) {
-      const text = await readFile(new URL(`../../sql/${file}.sql`, import.meta.url), 'utf8');
-      await database.sql.begin((tx) =>
-        tx.unsafe(`set local search_path = ${quoted(auditSchema)}; ${text}`).simple(),
-      );
-    }
+    await applyMigrations(database.sql, auditSchema);
     const { result } = await runExport(database, { scope: 'all', schema: 'minimal', auditSchema });
     const [row] = await database.sql.unsafe(
       `select status from ${quoted(auditSchema)}.export_logs where export_id = '${result.exportId}'`,
@@ -670,9 +665,7 @@ async function createEncoded(encoding: string): Promise<TestDatabase> {
   await maintenance.unsafe(`create database ${name} template template0 encoding '${encoding}' locale 'C'`);
   const url = serverUrl().replace('/postgres?', `/${name}?`);
   const sql = connectTo(url);
-  for (const file of ['001_export_logs', '002_export_runs', '003_export_logs_transitions']) {
-    await sql.unsafe(await readFile(new URL(`../../sql/${file}.sql`, import.meta.url), 'utf8')).simple();
-  }
+  await applyMigrations(sql);
   const drop = async () => {
     await sql.end();
     await maintenance.unsafe(`drop database ${name} with (force)`);

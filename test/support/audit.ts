@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 
 import type postgres from 'postgres';
 
@@ -7,6 +7,17 @@ import type postgres from 'postgres';
 export async function applyAuthShim(sql: postgres.Sql): Promise<void> {
   const shim = await readFile(new URL('../../fixtures/auth-shim.sql', import.meta.url), 'utf8');
   await sql.begin((tx) => tx.unsafe(shim).simple());
+}
+
+/** Every migration, in order, each in a transaction of its own, as psql would run them. */
+export async function applyMigrations(sql: postgres.Sql, schema = 'public'): Promise<void> {
+  const directory = new URL('../../sql/', import.meta.url);
+  const names = (await readdir(directory)).filter((name) => name.endsWith('.sql')).sort();
+  for (const name of names) {
+    const text = await readFile(new URL(name, directory), 'utf8');
+    const path = `"${schema.replaceAll('"', '""')}"`;
+    await sql.begin((tx) => tx.unsafe(`set local search_path = ${path}; ${text}`).simple());
+  }
 }
 
 /** Adds a user to the shim's `auth.users`. */

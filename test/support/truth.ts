@@ -4,9 +4,8 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { connect } from '../../src/db/connect.js';
-import { parseDatabaseUrl } from '../../src/db/target.js';
 import { recoverDeadRuns } from '../../src/recovery.js';
+import { withAccess } from './access.js';
 import type { TestDatabase } from './database.js';
 import { ageHeartbeats, endSessions, loggedRuns } from './seed.js';
 
@@ -74,14 +73,9 @@ export async function brokenPromises(
 }
 
 /** Lets every open run look dead, and does what the next writing command would do first. */
-async function recoverAll({ sql, url }: TestDatabase): Promise<void> {
-  await ageHeartbeats(sql);
-  const connection = await connect(parseDatabaseUrl(url, 'the test'), { purpose: 'recovery' });
-  try {
-    await recoverDeadRuns(connection, 'public', hostname());
-  } finally {
-    await connection.close();
-  }
+async function recoverAll(database: TestDatabase): Promise<void> {
+  await ageHeartbeats(database.sql);
+  await withAccess(database, undefined, (access) => recoverDeadRuns(access, hostname()));
 }
 
 async function filesBelow(directory: string): Promise<string[]> {

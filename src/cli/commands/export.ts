@@ -126,6 +126,7 @@ export function registerExport(program: Command, app: App): void {
     .option('--gzip', 'compress; also when the name ends in .gz')
     .option('--force', 'replace an existing file')
     .option('--allow-empty', 'write a valid empty file when nothing matches, instead of failing')
+    .option('--require-all', 'fail when row level security may hide conversations from this user')
     .option('--report <file>', 'list every skipped or doubtful conversation, as JSON lines', once(text))
     .option(
       '--preview [count]',
@@ -150,7 +151,7 @@ export function registerExport(program: Command, app: App): void {
     )
     .option('--json', 'the summary, or the error, as one JSON object')
     .optionsGroup('Database:');
-  app.addConnectionFlags(command).action(async (flags: ExportFlags) => {
+  app.addAccessFlags(command).action(async (flags: ExportFlags) => {
     refuseContradictions(app.argv);
     const { runExport } = await import('../run-export.js');
     await runExport(app, flags);
