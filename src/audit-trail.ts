@@ -190,7 +190,12 @@ export class AuditTrail {
   /** Whoever closed our row said why. */
   async #explained(error: LoraExportError): Promise<LoraExportError> {
     const { auditSchema, exportId } = this.#options;
-    const message = await closingMessage(this.#connection, auditSchema, this.#owner).catch(() => null);
+    let message: string | null = null;
+    try {
+      message = await closingMessage(this.#connection, auditSchema, this.#owner);
+    } catch {
+      // Without a reason the loss is told as it is.
+    }
     if (message === null) return error;
     return new LoraExportError('E_AUDIT', `Export ${exportId} was closed from elsewhere: ${message}`, {
       hint: 'Nothing was published. Run the export again if it is still wanted.',

@@ -80,6 +80,28 @@ export class LoraExportError extends Error {
   }
 }
 
+/** No such export, or it belongs to somebody else: deliberately the same. */
+export class ExportNotFoundError extends LoraExportError {
+  override readonly name = 'ExportNotFoundError';
+
+  constructor(exportId: string) {
+    super('E_NOT_FOUND', `Export not found: ${exportId}`, {
+      hint: '`lora-export history` lists the exports that you may see.',
+    });
+    this.exportId = exportId;
+  }
+}
+
+/** The database itself refuses this export to the user. */
+export class ExportPermissionError extends LoraExportError {
+  override readonly name = 'ExportPermissionError';
+
+  constructor(exportId: string, details: ErrorDetails = {}) {
+    super('E_DB_ACCESS', `Permission denied for export: ${exportId}`, details);
+    this.exportId = exportId;
+  }
+}
+
 /** The exit status for anything that can be thrown: 1 unless it is one of our own errors. */
 export function exitStatusOf(error: unknown): number {
   return error instanceof LoraExportError ? error.exitStatus : EXIT_STATUS.E_INTERNAL;

@@ -102,7 +102,13 @@ export function requestOfConfig(config: unknown, whose: string): ExportRequestIn
   const scope = stored.version === undefined && stored.scope === 'all' ? 'approved' : stored.scope;
   const { retentionHours, ...output } = stored.output ?? {};
   const request = {
-    ...given({ format: stored.format, scope, ids: stored.ids, retentionHours, schema: stored.source?.schema }),
+    ...given({
+      format: stored.format,
+      scope,
+      ids: stored.ids,
+      retentionHours,
+      schema: stored.source?.schema,
+    }),
     content: given(pick(stored, INCLUDES)),
     ...given(pick(stored, [...ALWAYS, ...OPTIONAL])),
     ...(Object.keys(output).length === 0 ? {} : { output }),
@@ -111,7 +117,9 @@ export function requestOfConfig(config: unknown, whose: string): ExportRequestIn
     const filters = parseFilters(stored.filters ?? {});
     return parseRequest({ ...request, filters } as ExportRequestInput);
   } catch (error) {
-    throw cannot(`its stored configuration is not valid (${error instanceof Error ? error.message : String(error)})`);
+    throw cannot(
+      `its stored configuration is not valid (${error instanceof Error ? error.message : String(error)})`,
+    );
   }
 }
 

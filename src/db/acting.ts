@@ -48,7 +48,12 @@ function become(sql: postgres.Sql, { userId, role }: Actor): PromiseLike<unknown
  * other statement on this connection can come between them.
  */
 async function alone<T>(sql: postgres.Sql, actor: Actor, statement: () => PromiseLike<T>): Promise<T> {
-  const answers = await Promise.allSettled([sql`begin`, become(sql, actor), statement(), sql`commit`] as const);
+  const answers = await Promise.allSettled([
+    sql`begin`,
+    become(sql, actor),
+    statement(),
+    sql`commit`,
+  ] as const);
   // The first failure is the cause of those behind it; a COMMIT after it only ends the transaction.
   const failure = answers.find((answer) => answer.status === 'rejected');
   if (failure !== undefined) throw failure.reason;

@@ -23,11 +23,7 @@ const SOURCE_SCHEMA = new URL('../../fixtures/source-schema.sql', import.meta.ur
 /** Long enough for any audit statement to finish, short enough not to look like a hang. */
 const LOCK_TIMEOUT_MS = 10_000;
 /** What an older version of ours lacks is no other shape: the migrations add it. */
-const COLUMNS_ADDED_LATER = new Set([
-  'export_runs.repairs',
-  'export_runs.progress',
-  'export_runs.detached',
-]);
+const COLUMNS_ADDED_LATER = new Set(['export_runs.repairs', 'export_runs.progress', 'export_runs.detached']);
 
 const LOCK_NOT_AVAILABLE = '55P03';
 

@@ -33,10 +33,7 @@ export interface Connection {
    * Runs `use` in one transaction of one session: COMMIT is confirmed before it resolves, and a loss of the session ends
    * it, even where later statements would open a new one. Nothing else may use the connection meanwhile.
    */
-  readonly transaction: <T>(
-    begin: `begin${string}`,
-    use: (inside: Connection) => Promise<T>,
-  ) => Promise<T>;
+  readonly transaction: <T>(begin: `begin${string}`, use: (inside: Connection) => Promise<T>) => Promise<T>;
   /** Why the session is gone, or null while it lives. */
   readonly lost: Error | null;
   /** Closes the socket at once, and asks the server to cancel what is running; open statements reject with `reason`. */

@@ -17,12 +17,18 @@ export function refuseNothing({ matched }: Tally, { allowEmpty }: ExportRequest)
  * Policies hide rows without a word.
  * @throws LoraExportError `E_DB_ACCESS` when some apply and all conversations were asked for
  */
-export function refusePartial(source: Source, { role, actor }: Identity, { requireAll }: ExportRequest): void {
+export function refusePartial(
+  source: Source,
+  { role, actor }: Identity,
+  { requireAll }: ExportRequest,
+): void {
   if (!source.rowSecurity || !requireAll) return;
   throw new LoraExportError(
     'E_DB_ACCESS',
     `Row level security applies to role ${actor?.role ?? role}, so some conversations may be hidden; --require-all refuses that.`,
-    { hint: 'Connect with a role that policies do not bind and pass --all-users, or leave --require-all out.' },
+    {
+      hint: 'Connect with a role that policies do not bind and pass --all-users, or leave --require-all out.',
+    },
   );
 }
 
