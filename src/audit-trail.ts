@@ -81,10 +81,10 @@ export class AuditTrail {
    * @throws LoraExportError `E_AUDIT` when the log refuses it: then nothing may be read
    */
   async start(matched: number): Promise<void> {
-    const { auditSchema } = this.#options;
+    const { auditSchema, output } = this.#options;
     if (this.#state !== 'new') {
       const isAnother = this.#state !== 'claimed';
-      await restartExport(this.#connection, auditSchema, this.#owner, { matched, isAnother });
+      await restartExport(this.#connection, auditSchema, this.#owner, { matched, output, isAnother });
       this.#state = 'open';
       this.#progress = NOTHING;
       return;

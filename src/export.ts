@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname, tmpdir } from 'node:os';
 import { basename } from 'node:path';
 import type { Writable } from 'node:stream';
+import { requireAllowance } from './allowance.js';
 import { AuditTrail, refusedByLog } from './audit-trail.js';
 import { openAccess, type Access } from './db/access.js';
 import { actingAs } from './db/acting.js';
@@ -62,6 +63,8 @@ export interface ExportContext {
   readonly stallMs?: number | undefined;
   /** Exports of so many conversations are jobs: `queued` first, for others to see. Default: 500. */
   readonly jobFrom?: number | undefined;
+  /** Exports that one user may begin within an hour. Default: any number. */
+  readonly maxPerHour?: number | undefined;
   /** Where a request with output `stream` goes. It is neither ended nor destroyed. */
   readonly stream?: Writable | undefined;
   /** Aborting ends the run cleanly: no file, the row `failed`. Its reason is thrown. */
@@ -128,49 +131,53 @@ export async function exportConversations(
   const access = await openAuditLog(request, context);
   try {
     await recover(access, context);
-    return await carryOut({ request, recipe, context, destination, exportId, access });
+    await requireAllowance(access, requireUser(access.identity), context.maxPerHour);
+    return await carryOut({ request, recipe, destination, exportId, access }, context);
   } finally {
     await access.login.close();
   }
-}
-
-/** A run whose row exists already, because a worker took it from the queue. */
-export interface ClaimedExport {
-  readonly exportId: string;
-  readonly request: ExportRequest;
-  /** What every statement about the row has to name: whoever takes the row from us changes it. */
-  readonly workerId: string;
-  /** Which attempt this is, from 1. */
-  readonly attempt: number;
-  /** The log, on behalf of the user of the row. */
-  readonly access: Access;
-}
-
-/**
- * Does what {@link exportConversations} does, for a run that was queued.
- * @throws LoraExportError the row is `failed` then, unless it was taken from us
- */
-export async function exportClaimed(claimed: ClaimedExport, context: ExportContext): Promise<ExportResult> {
-  const { exportId, request } = claimed;
-  const recipe = await recipeOf(request);
-  const destination = await prepareDestination(request.output, { exportId, force: request.force });
-  return carryOut({ ...claimed, recipe, context, destination });
 }
 
 /** All that a run is made of before it begins. */
 interface Plan {
   readonly request: ExportRequest;
   readonly recipe: Recipe;
-  readonly context: ExportContext;
   readonly destination: Destination;
   readonly exportId: string;
+  /** The log, on behalf of the user who exports. */
   readonly access: Access;
-  readonly workerId?: string;
-  readonly attempt?: number;
+}
+
+/** A run whose row exists already, because a worker took it from the queue. */
+export interface ClaimedExport extends Plan {
+  /** What every statement about the row has to name: whoever takes the row from us changes it. */
+  readonly workerId: string;
+  /** Which attempt this is, from 1. */
+  readonly attempt: number;
+}
+
+/**
+ * Checks what a worker has taken.
+ * @throws LoraExportError when it cannot be done; the row is the caller's to close
+ */
+export async function prepareClaimed(
+  claim: Omit<ClaimedExport, 'recipe' | 'destination'>,
+): Promise<ClaimedExport> {
+  const { exportId, request, access } = claim;
+  requireUser(access.identity);
+  const recipe = await recipeOf(request);
+  const destination = await prepareDestination(request.output, { exportId, force: request.force });
+  return { ...claim, recipe, destination };
+}
+
+/** Does what {@link exportConversations} does, for a run that was queued; its row is closed however it ends. */
+export async function exportClaimed(claimed: ClaimedExport, context: ExportContext): Promise<ExportResult> {
+  return carryOut(claimed, context);
 }
 
 /** What the attempts of one export share. */
 interface Run extends Plan {
+  readonly context: ExportContext;
   readonly userId: string;
   readonly trail: AuditTrail;
 }
@@ -178,8 +185,9 @@ interface Run extends Plan {
 /** How often an export is tried at all, by however many workers. */
 export const MOST_ATTEMPTS = 3;
 
-async function carryOut(plan: Plan): Promise<ExportResult> {
-  const { request, context, destination, exportId, access } = plan;
+async function carryOut(plan: Plan | ClaimedExport, context: ExportContext): Promise<ExportResult> {
+  const { request, destination, exportId, access } = plan;
+  const claim = 'workerId' in plan ? plan : null;
   const { connection, auditSchema, identity } = access;
   const userId = requireUser(identity);
   const { database, host = hostname(), jobFrom = JOB_FROM } = context;
@@ -193,15 +201,15 @@ async function carryOut(plan: Plan): Promise<ExportResult> {
     output: destination.record,
     host,
     jobFrom,
-    claimedAs: plan.workerId,
+    claimedAs: claim?.workerId,
     onNotice: (text) => context.onEvent?.({ kind: 'notice', text }),
   });
-  const run: Run = { ...plan, userId, trail };
+  const run: Run = { ...plan, context, userId, trail };
   const signal = AbortSignal.any([trail.taken, ...(context.signal ? [context.signal] : [])]);
   try {
     return await withRetries(
       {
-        attempts: destination.restartable ? MOST_ATTEMPTS + 1 - (plan.attempt ?? 1) : 1,
+        attempts: destination.restartable ? MOST_ATTEMPTS + 1 - (claim?.attempt ?? 1) : 1,
         firstPauseMs: 1_000,
         signal,
         onRetry: (error, next) => context.onEvent?.({ kind: 'retry', ...next, reason: error.message }),

@@ -24,17 +24,26 @@ export interface Recovery {
   readonly left: string[];
 }
 
+export interface RecoveryOptions {
+  /** Workers leave jobs that were tried less often than this for one of them to take up. Default: null, none. */
+  readonly spareJobs?: number | null;
+}
+
 /**
  * Makes the log true after crashes: every visible run without a live owner is finished or failed. Each command that writes
  * calls this first, so no service has to.
  */
-export async function recoverDeadRuns(access: Access, host: string): Promise<Recovery> {
+export async function recoverDeadRuns(
+  access: Access,
+  host: string,
+  { spareJobs = null }: RecoveryOptions = {},
+): Promise<Recovery> {
   const recovery: Recovery = { completed: [], failed: [], left: [] };
   let after: string | null = null;
   for (;;) {
     const run: DeadRun | null = await closeDeadRun(
       access,
-      { limitSeconds: HEARTBEAT_LIMIT_SECONDS, after },
+      { limitSeconds: HEARTBEAT_LIMIT_SECONDS, after, spare: spareJobs },
       async (dead) => {
         const verdict = await judge(dead, host);
         recovery[verdict?.status ?? 'left'].push(dead.exportId);
@@ -44,6 +53,12 @@ export async function recoverDeadRuns(access: Access, host: string): Promise<Rec
     if (run === null) return recovery;
     after = run.exportId;
   }
+}
+
+/** Removes what a dead attempt left, as far as it can be seen from here. */
+export async function removeRemains(output: unknown, exportId: string): Promise<void> {
+  const parsed = outputRecord.safeParse(output);
+  if (parsed.success) await removePartial(parsed.data as OutputRecord, exportId);
 }
 
 async function judge(run: DeadRun, host: string): Promise<Verdict | null> {
@@ -61,6 +76,7 @@ async function judge(run: DeadRun, host: string): Promise<Verdict | null> {
     }
   }
   if (record !== null && isHere) await removePartial(record, run.exportId);
+  if (run.phase === 'queued') return { status: 'failed', message: 'no worker took it from the queue' };
   return {
     status: 'failed',
     message: `the process on ${run.workerHost ?? 'an unknown host'} stopped while ${run.phase}`,

@@ -1,6 +1,7 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { nearestWord } from '../nearest-word.js';
 import { LoraExportError } from '../errors.js';
+import { readSpan } from '../since.js';
 
 /** What commander calls for each occurrence of a flag on the command line. */
 type Parser<T> = (value: string, previous: unknown) => T;
@@ -51,16 +52,29 @@ export function decimal(minimum: number, maximum: number): (value: string) => nu
 
 /** A day such as 2025-10-29, or a time with its zone; both must exist in the calendar. */
 export function moment(value: string): string {
-  const [, day, time] =
-    /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:\d{2}))?$/.exec(value) ?? [];
-  // Date would read 30 February as 2 March.
-  const exists =
-    day !== undefined && toIsoDay(Date.parse(day)) === day && !Number.isNaN(Date.parse(day + (time ?? '')));
-  if (!exists)
+  if (!isMoment(value))
     throw new InvalidArgumentError(
       'Expected a date such as 2025-10-29, or a time with its zone such as 2025-10-29T10:00:00Z.',
     );
   return value;
+}
+
+/** A moment from 1970 on, or how long ago: 30m, 24h, 7d, 4w. `readSince` makes sense of it. */
+export function since(value: string): string {
+  if (readSpan(value) === null && !(isMoment(value) && Date.parse(value) >= 0))
+    throw new InvalidArgumentError(
+      'Expected how long ago, such as 30m, 24h, 7d or 4w, a date such as 2025-10-29, or a time with its zone such as 2025-10-29T10:00:00Z.',
+    );
+  return value;
+}
+
+function isMoment(value: string): boolean {
+  const [, day, time] =
+    /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:\d{2}))?$/.exec(value) ?? [];
+  // Date would read 30 February as 2 March.
+  return (
+    day !== undefined && toIsoDay(Date.parse(day)) === day && !Number.isNaN(Date.parse(day + (time ?? '')))
+  );
 }
 
 function toIsoDay(milliseconds: number): string | null {
@@ -132,4 +146,9 @@ export function refuseContradictions(argv: readonly string[]): void {
     if (words.has(opposite))
       throw new LoraExportError('E_USAGE', `${opposite} and ${word} contradict each other.`);
   }
+}
+
+/** `dryRun` → `dry-run`, as it is typed. */
+export function kebab(flag: string): string {
+  return flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

@@ -1,70 +1,142 @@
 import { LoraExportError } from '../errors.js';
-import { exportConversations, type ExportContext, type ExportEvent, type ExportResult } from '../export.js';
+import { exportConversations, type ExportContext, type ExportResult } from '../export.js';
 import { formats } from '../formats/index.js';
 import { previewExport } from '../preview.js';
 import { planExport } from '../plan.js';
 import { parseRequest, type ExportRequest } from '../request.js';
-import type { App } from './app.js';
+import type { App, AppSettings } from './app.js';
 import { toRequest, type ExportFlags } from './export-request.js';
+import { kebab } from './flags.js';
+import { requestLike } from './request-like.js';
 import { conversations, exportJson, exportSummary, planJson, planText } from './render.js';
 import { openReport } from './report.js';
+import { eventTeller } from './tell-events.js';
 import type { Terminal } from './terminal.js';
 
 /** Conversations that a preview shows unless told otherwise. */
 const PREVIEWED = 3;
 
-/** A status line is worth redrawing this often, in milliseconds. */
-const REDRAW_MS = 100;
+/** Flags that say how and where to; what is exported `--like` another export is what that one asked for. */
+const GOES_WITH_LIKE: ReadonlySet<keyof ExportFlags> = new Set([
+  'like',
+  'output',
+  'force',
+  'gzip',
+  'detach',
+  'dryRun',
+  'preview',
+  'report',
+  'strict',
+  'allowEmpty',
+  'requireAll',
+  'batchSize',
+  'retentionHours',
+  'stallTimeout',
+  'jobFrom',
+  'json',
+  'debug',
+  'databaseUrl',
+  'auditSchema',
+  'user',
+  'allUsers',
+  'config',
+  'dotenv',
+  'metricsFile',
+  'logFormat',
+]);
 
 /** The `export` command: fill in a request, run it, tell what happened. */
 export async function runExport(app: App, flags: ExportFlags): Promise<void> {
   const { host, terminal } = app;
+  refuseMisfits(flags);
   const settings = await app.readSettings(flags);
-  const request = parseRequest(
-    await toRequest(flags, {
-      cwd: host.cwd,
-      stdin: host.stdin,
-      stdoutIsTerminal: terminal.showsData,
-      exportDirectory: settings.exportDirectory,
-      settings,
-    }),
-  );
-  await app.withDatabase(settings, async ({ target }) => {
-    const stallMs = flags.stallTimeout === undefined ? undefined : flags.stallTimeout * 1000;
-    const context = { database: target, stream: host.stdout, signal: host.signal, stallMs };
-    const showJson = flags.json === true;
+  if (flags.cancel !== undefined) {
+    const { runCancel } = await import('./run-cancel.js');
+    return runCancel(app, settings, flags.cancel, flags.json === true);
+  }
+  const around = {
+    cwd: host.cwd,
+    stdin: host.stdin,
+    stdoutIsTerminal: terminal.showsData,
+    exportDirectory: settings.exportDirectory,
+    settings,
+  };
+  // What is wrong with the command line is told before a database is touched.
+  const typed = parseRequest(await toRequest(flags, around));
+  const stallMs = flags.stallTimeout === undefined ? undefined : flags.stallTimeout * 1000;
+  await app.withDatabase(settings, async (database) => {
+    const request =
+      flags.like === undefined ? typed : await requestLike(app, settings, database, flags.like, typed);
+    const context: ExportContext = {
+      database: database.target,
+      stream: host.stdout,
+      signal: host.signal,
+      stallMs,
+      jobFrom: flags.jobFrom ?? settings.jobFrom,
+      maxPerHour: settings.maxExportsPerHour ?? undefined,
+      onEvent: eventTeller(app),
+    };
     if (flags.dryRun) {
       const plan = await planExport(request, context);
-      terminal.data(`${showJson ? planJson(plan) : planText(plan)}\n`);
-      return;
-    }
-    if (flags.preview !== undefined) {
+      terminal.data(`${flags.json ? planJson(plan) : planText(plan)}\n`);
+    } else if (flags.preview !== undefined) {
       await showPreview(app, request, context, flags.preview === true ? PREVIEWED : flags.preview);
-      return;
+    } else if (flags.detach) {
+      const { runDetached } = await import('./run-detached.js');
+      await runDetached(app, settings, flags, request, context);
+    } else {
+      warnBeforehand(terminal, request);
+      await exportAndTell(app, settings, flags, request, context);
     }
-    warnBeforehand(terminal, request);
-    const report = flags.report === undefined ? undefined : await openReport(flags.report, host.cwd);
-    try {
-      const result = await exportConversations(request, {
-        ...context,
-        onEvent: eventTeller(app),
-        onReport: report?.add,
-      }).catch(async (error: unknown) => {
+  });
+}
+
+async function exportAndTell(
+  app: App,
+  settings: AppSettings,
+  flags: ExportFlags,
+  request: ExportRequest,
+  context: ExportContext,
+): Promise<void> {
+  const { host, terminal } = app;
+  const report = flags.report === undefined ? undefined : await openReport(flags.report, host.cwd);
+  try {
+    const result = await exportConversations(request, { ...context, onReport: report?.add }).catch(
+      async (error: unknown) => {
         // A run that was refused for its flaws is the one whose report is wanted most.
         if (error instanceof LoraExportError && (error.code === 'E_DATA' || error.code === 'E_EMPTY'))
           await report?.publish();
         throw error;
-      });
-      await report?.publish();
-      terminal.clearStatus();
-      if (!showJson) terminal.line(exportSummary(result));
-      // The summary is data, unless standard output already carries the export itself.
-      else if (request.output.kind === 'stream') terminal.line(exportJson(result));
-      else terminal.data(`${exportJson(result)}\n`);
-      refuseLimits(result);
-    } finally {
-      await report?.close();
-    }
+      },
+    );
+    await report?.publish();
+    terminal.clearStatus();
+    if (!flags.json) terminal.line(exportSummary(result));
+    // The summary is data, unless standard output already carries the export itself.
+    else if (request.output.kind === 'stream') terminal.line(exportJson(result));
+    else terminal.data(`${exportJson(result)}\n`);
+    refuseLimits(result);
+  } finally {
+    await report?.close();
+  }
+}
+
+/** Flags that would be ignored without a word. */
+function refuseMisfits(flags: ExportFlags): void {
+  const ways = (['cancel', 'detach', 'preview', 'dryRun'] as const).filter(
+    (flag) => flags[flag] !== undefined,
+  );
+  if (ways.length > 1) throw contradiction(ways[0] as string, ways[1] as string);
+  if (flags.cancel !== undefined && flags.like !== undefined) throw contradiction('cancel', 'like');
+  if (flags.detach && flags.report !== undefined) throw contradiction('detach', 'report');
+  if (flags.like === undefined) return;
+  const other = Object.keys(flags).find((flag) => !GOES_WITH_LIKE.has(flag as keyof ExportFlags));
+  if (other !== undefined) throw contradiction('like', other);
+}
+
+function contradiction(one: string, other: string): LoraExportError {
+  return new LoraExportError('E_USAGE', `--${kebab(one)} and --${kebab(other)} contradict each other.`, {
+    hint: 'Leave one of them out.',
   });
 }
 
@@ -121,59 +193,4 @@ function warnBeforehand(terminal: Terminal, { format, target, content }: ExportR
   ) {
     terminal.line('note: without metadata, review history and parents have no place in this format.');
   }
-}
-
-/** Turns events into lines and, on a terminal, into a status line with rate and remaining time. */
-function eventTeller({ host, terminal }: App): (event: ExportEvent) => void {
-  const showPhases = host.env['LORA_EXPORT_TEST_PHASES'] === '1';
-  let started = performance.now();
-  let drawn = 0;
-  return (event) => {
-    switch (event.kind) {
-      case 'phase':
-        // For tests that stop a run at a certain point.
-        if (showPhases) terminal.line(`phase=${event.phase}`);
-        return;
-      case 'started':
-        started = performance.now();
-        if (event.rowSecurity) {
-          terminal.line(
-            'note: row level security applies to this role; conversations that it hides are not exported.',
-          );
-        }
-        return;
-      case 'progress': {
-        const now = performance.now();
-        if (now - drawn < REDRAW_MS) return;
-        drawn = now;
-        void terminal.status(progressText(event, (now - started) / 1000));
-        return;
-      }
-      case 'retry':
-        terminal.line(
-          `${event.reason} Trying again in ${(event.pauseMs / 1000).toFixed(1)} s (attempt ${event.attempt}).`,
-        );
-        return;
-      case 'recovered':
-        for (const text of recoveryLines(event)) terminal.line(text);
-        return;
-      case 'notice':
-        terminal.line(`note: ${event.text}`);
-    }
-  };
-}
-
-function progressText({ read, total, bytes }: ExportEvent & { kind: 'progress' }, seconds: number): string {
-  const rate = read / Math.max(seconds, 0.001);
-  const left = Math.ceil((total - read) / Math.max(rate, 0.001));
-  return `${read} of ${conversations(total)} · ${Math.round(rate)}/s · ${(bytes / 1_048_576).toFixed(1)} MiB · ${left} s left`;
-}
-
-function* recoveryLines({ recovery }: ExportEvent & { kind: 'recovered' }): Generator<string> {
-  const { completed, failed, left } = recovery;
-  if (completed.length > 0)
-    yield `note: completed the log of interrupted exports whose files were whole: ${completed.join(', ')}`;
-  if (failed.length > 0) yield `note: marked exports as failed whose process had died: ${failed.join(', ')}`;
-  if (left.length > 0)
-    yield `note: exports of another host may have died while publishing; run a command there: ${left.join(', ')}`;
 }

@@ -20,12 +20,13 @@ export type Verdict =
  * Takes one dead run that no other process is looking at, asks for a verdict, and closes it, all in one transaction:
  * whoever dies in between leaves the row as it was. A verdict of null leaves it to somebody else.
  *
+ * @param spare leaves alone what a worker may still try, that is jobs with fewer attempts than this; null spares none
  * @param after only runs with a greater export id, so that a run left alone is not met again
  * @returns the run, or null when there is none left
  */
 export async function closeDeadRun(
   access: Access,
-  { limitSeconds, after }: { limitSeconds: number; after: string | null },
+  { limitSeconds, after, spare }: { limitSeconds: number; after: string | null; spare: number | null },
   judge: (run: DeadRun) => Promise<Verdict | null>,
 ): Promise<DeadRun | null> {
   return access.connection.transaction('begin', async ({ sql, ask }) => {
@@ -35,8 +36,9 @@ export async function closeDeadRun(
           l.file_size::double precision as size, r.sha256
         from ${runsTable(access)} r
         join ${logsTable(access)} l using (export_id)
-        where ${isVisible(access)} and l.status = 'processing' and r.heartbeat_at < now() - ${limitSeconds} * interval '1 second'
+        where ${isVisible(access)} and l.status in ('queued', 'processing') and r.heartbeat_at < now() - ${limitSeconds} * interval '1 second'
           and (${after}::uuid is null or r.export_id > ${after}::uuid)
+          and (${spare}::integer is null or not r.detached or r.phase = 'publishing' or r.attempt >= ${spare}::integer)
         order by r.export_id
         limit 1
         for update skip locked`,
@@ -60,7 +62,7 @@ export async function closeDeadRun(
                 'size', l.file_size, 'sha256', run.sha256)) else l.config end,
             expires_at = case when ${verdict.status === 'completed'} then
               now() + (l.config #>> '{output,retentionHours}')::double precision * interval '1 hour' end
-          from run where l.export_id = run.export_id and l.status = 'processing'`,
+          from run where l.export_id = run.export_id and l.status in ('queued', 'processing')`,
       );
     }
     return run ?? null;

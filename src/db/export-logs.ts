@@ -95,13 +95,13 @@ export async function restartExport(
   connection: Connection,
   auditSchema: string,
   owner: Owner,
-  { matched, isAnother }: { matched: number; isAnother: boolean },
+  { matched, output, isAnother }: { matched: number; output: object; isAnother: boolean },
 ): Promise<void> {
   const { sql, ask } = connection;
   const rows = await ask(
     () => sql`
       update ${identifier(sql, auditSchema)}.export_runs r
-      set attempt = attempt + ${isAnother ? 1 : 0}, phase = 'writing', matched_count = ${matched}, read_count = 0, written_count = 0,
+      set attempt = attempt + ${isAnother ? 1 : 0}, phase = 'writing', matched_count = ${matched}, output = ${sql.json(output as never)}, read_count = 0, written_count = 0,
         skipped_count = 0, heartbeat_at = now(), updated_at = now()
       where ${ownedAndProcessing(connection, auditSchema, owner)}
       returning 1`,

@@ -6,7 +6,7 @@ import type { ValidationSummary } from '../validate.js';
 import type { Counts, RuleCounts, Tally } from './tally.js';
 
 /** @throws LoraExportError `E_EMPTY` when nothing matched: an empty training set is a mistake */
-export function refuseNothing({ matched }: Tally, { allowEmpty }: ExportRequest): void {
+export function refuseNothing({ matched }: Pick<Tally, 'matched'>, { allowEmpty }: ExportRequest): void {
   if (matched > 0 || allowEmpty) return;
   throw new LoraExportError('E_EMPTY', 'No conversations matched.', {
     hint: 'Check the scope and the filters (`--dry-run` counts without exporting), or pass --allow-empty.',

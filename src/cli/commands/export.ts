@@ -13,6 +13,7 @@ import {
   parameterPath,
   refuseContradictions,
   text,
+  uuid,
   wholeNumber,
 } from '../flags.js';
 import type { ExportFlags } from '../export-request.js';
@@ -123,6 +124,14 @@ export function registerExport(program: Command, app: App): void {
       once(countOrShare),
     )
     .optionsGroup('How:')
+    .option('--detach', 'print the id of the export and let it go on in the background')
+    .option('--cancel <id>', 'stop an export, whoever runs it; nothing is published', once(uuid))
+    .option('--like <id>', 'what an earlier export asked for, on the data of today', once(uuid))
+    .option(
+      '--job-from <count>',
+      'exports of so many conversations are queued first, for status to see; default: 500',
+      once(wholeNumber(1, 2_147_483_647)),
+    )
     .option('--gzip', 'compress; also when the name ends in .gz')
     .option('--force', 'replace an existing file')
     .option('--allow-empty', 'write a valid empty file when nothing matches, instead of failing')

@@ -1,0 +1,14 @@
+import { cancelExport } from '../queue.js';
+import { withAccess, type App, type AppSettings } from './app.js';
+
+/** `export --cancel ID`. */
+export async function runCancel(
+  app: App,
+  settings: AppSettings,
+  exportId: string,
+  json: boolean,
+): Promise<void> {
+  await withAccess(app, settings, 'cancel', (access) => cancelExport(access, exportId));
+  if (json) app.terminal.data(`${JSON.stringify({ export_id: exportId, status: 'failed' })}\n`);
+  else app.terminal.line(`Cancelled ${exportId}. Nothing of it will be published.`);
+}

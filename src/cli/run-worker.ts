@@ -1,0 +1,66 @@
+import { unlink } from 'node:fs/promises';
+import { LoraExportError } from '../errors.js';
+import { runWorker, type WorkerEvent } from '../worker.js';
+import { withAccess, type App } from './app.js';
+import { exportJson, exportSummary, failureJson, failureText } from './render.js';
+import type { ConnectionFlags } from './settings.js';
+import { eventTeller } from './tell-events.js';
+
+export interface WorkerFlags extends ConnectionFlags {
+  readonly drain?: boolean;
+  readonly job?: string;
+  readonly poll?: number;
+  readonly stallTimeout?: number;
+  readonly log?: string;
+  readonly json?: boolean;
+}
+
+/** The `worker` command. */
+export async function runWorkerCommand(app: App, flags: WorkerFlags): Promise<void> {
+  if (flags.job !== undefined && flags.drain) {
+    throw new LoraExportError('E_USAGE', '--job and --drain contradict each other.', {
+      hint: 'Leave one of them out.',
+    });
+  }
+  const { host } = app;
+  const settings = await app.readSettings(flags);
+  await withAccess(app, settings, 'worker', async (access, { target }) => {
+    const tally = await runWorker({
+      access,
+      database: target,
+      exportDirectory: settings.exportDirectory,
+      exportId: flags.job,
+      drain: flags.drain,
+      pollMs: flags.poll === undefined ? undefined : flags.poll * 1000,
+      stallMs: flags.stallTimeout === undefined ? undefined : flags.stallTimeout * 1000,
+      signal: host.signal,
+      onEvent: eventTeller(app),
+      onWorkerEvent: workerTeller(app, flags),
+    });
+    if (flags.job !== undefined && tally.failed > 0) throw tally.lastError;
+  });
+  if (flags.log !== undefined) await unlink(flags.log);
+}
+
+function workerTeller({ terminal }: App, { json, job, debug }: WorkerFlags): (event: WorkerEvent) => void {
+  return (event) => {
+    switch (event.kind) {
+      case 'claimed':
+        terminal.line(`Export ${event.exportId}, attempt ${event.attempt}.`);
+        return;
+      case 'completed':
+        terminal.clearStatus();
+        if (json) terminal.data(`${exportJson(event.result)}\n`);
+        else terminal.line(exportSummary(event.result));
+        return;
+      case 'failed':
+        terminal.clearStatus();
+        // The one job of a command is told by its end.
+        if (job !== undefined) return;
+        terminal.line(json ? failureJson(event.error) : failureText(event.error, { debug: debug === true }));
+        return;
+      case 'waiting':
+        terminal.line(`${event.error.message} Trying again in ${(event.pauseMs / 1000).toFixed(0)} s.`);
+    }
+  };
+}
