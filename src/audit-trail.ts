@@ -180,15 +180,15 @@ export class AuditTrail {
       this.#stored = { ...progress };
     } catch (error) {
       // A lost connection is not a lost row: the next beat, or the next statement, opens a fresh one.
-      if (error instanceof LoraExportError && error.code === 'E_AUDIT')
-        this.#taken.abort(await this.#explained(error));
+      if (isTaken(error)) this.#taken.abort(await this.#explained(error));
     } finally {
       this.#beating = false;
     }
   }
 
-  /** Whoever closed our row said why. */
+  /** Whoever closed our row said why; there is nothing left to close for us. */
   async #explained(error: LoraExportError): Promise<LoraExportError> {
+    if (this.#state !== 'published') this.#state = 'closed';
     const { auditSchema, exportId } = this.#options;
     let message: string | null = null;
     try {
@@ -210,12 +210,17 @@ export class AuditTrail {
       try {
         return await statement(this.#connection);
       } catch (error) {
+        if (isTaken(error)) throw await this.#explained(error);
         if (!(error instanceof LoraExportError && error.retryable) || performance.now() >= deadline)
           throw error;
         await sleep(500);
       }
     }
   }
+}
+
+function isTaken(error: unknown): error is LoraExportError {
+  return error instanceof LoraExportError && error.code === 'E_AUDIT';
 }
 
 /** Whatever the audit log refuses ends the run before content is read. */

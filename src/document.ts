@@ -16,7 +16,7 @@ export interface DocumentParts {
   /** Set for a format that needs the number of its conversations first: where the rest may wait meanwhile. */
   readonly spoolDirectory: string | null;
   readonly tally: Tally;
-  readonly sink: Sink;
+  readonly sink: Pick<Sink, 'write'>;
   readonly signal: AbortSignal;
   readonly onReport?: ((line: ReportLine) => void) | undefined;
   /** Sees the very bytes that are written, in order; it must not keep them. */

@@ -1,14 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { requireAuditTables } from './db/audit-problems.js';
-import { connect } from './db/connect.js';
 import { countConversations, describeStatement } from './db/conversations.js';
-import { withSnapshot } from './db/snapshot.js';
-import { inspectSource } from './db/source.js';
 import type { ExportContext } from './export.js';
+import { lookAtSource } from './look.js';
 import { recipeOf } from './recipe.js';
 import { fileName } from './naming.js';
 import { parseRequest, type ExportRequest, type ExportRequestInput } from './request.js';
-import { requireIds } from './selected-ids.js';
 import { prepareDestination } from './sinks/index.js';
 
 /** What an export would do. */
@@ -33,29 +29,20 @@ export interface ExportPlan {
 export async function planExport(input: ExportRequestInput, context: ExportContext): Promise<ExportPlan> {
   const request = parseRequest(input);
   const recipe = await recipeOf(request);
-  const { database, signal, onEvent } = context;
-  const connection = await connect(database, { purpose: 'plan', singleSession: true, signal });
-  try {
-    await requireAuditTables(connection, request.auditSchema);
-    return await withSnapshot(connection, async (snapshot) => {
-      const source = await inspectSource(snapshot.connection, request.schema);
-      await requireIds(snapshot, source, request, (text) => onEvent?.({ kind: 'notice', text }));
-      const matched = await countConversations(snapshot, source, request);
-      const name = fileName({
-        tier: request.filters.tier?.length === 1 ? (request.filters.tier[0] ?? null) : null,
-        takenAt: snapshot.takenAt,
-        count: matched,
-        extension: recipe.extension,
-        gzip: request.gzip,
-      });
-      const { format, scope } = request;
-      const location = await locate(request, context, name);
-      const statement = await describeStatement(snapshot, source, request, recipe.fields);
-      return { format, scope, matched, location, database: database.label, statement };
+  return lookAtSource(request, context, { purpose: 'plan', needsLog: true }, async ({ snapshot, source }) => {
+    const matched = await countConversations(snapshot, source, request);
+    const name = fileName({
+      tier: request.filters.tier?.length === 1 ? (request.filters.tier[0] ?? null) : null,
+      takenAt: snapshot.takenAt,
+      count: matched,
+      extension: recipe.extension,
+      gzip: request.gzip,
     });
-  } finally {
-    await connection.close();
-  }
+    const { format, scope } = request;
+    const location = await locate(request, context, name);
+    const statement = await describeStatement(snapshot, source, request, recipe.fields);
+    return { format, scope, matched, location, database: context.database.label, statement };
+  });
 }
 
 async function locate(

@@ -1,13 +1,10 @@
 import { ByteWriter } from './bytes/byte-writer.js';
-import { connect } from './db/connect.js';
 import { readConversations } from './db/conversations.js';
-import { withSnapshot } from './db/snapshot.js';
-import { inspectSource } from './db/source.js';
 import type { ExportContext } from './export.js';
+import { lookAtSource } from './look.js';
 import { readCounterparts } from './preferences/read-counterparts.js';
 import { recipeOf } from './recipe.js';
 import { parseRequest, type ExportRequestInput } from './request.js';
-import { requireIds } from './selected-ids.js';
 
 /** The beginning of a file that an export would write. */
 export interface Preview {
@@ -31,39 +28,31 @@ export async function previewExport(
 ): Promise<Preview> {
   const request = parseRequest(input);
   const recipe = await recipeOf(request);
-  const { database, signal, stallMs, onEvent } = context;
-  const connection = await connect(database, { purpose: 'preview', singleSession: true, stallMs, signal });
-  try {
-    return await withSnapshot(connection, async (snapshot) => {
-      const source = await inspectSource(snapshot.connection, request.schema);
-      await requireIds(snapshot, source, request, (text) => onEvent?.({ kind: 'notice', text }));
-      const options = { fields: recipe.fields, batchSize: Math.min(count, request.batchSize) };
-      const writer = recipe.begin(snapshot.takenAt);
-      await readCounterparts(snapshot, source, request, options, writer);
-      const body = new ByteWriter();
-      let conversations = 0;
-      let skipped = 0;
-      let rows = 0;
-      for await (const batch of readConversations(snapshot, source, request, options)) {
-        for (const original of batch) {
-          if (conversations === count) break;
-          const { conversation } = writer.judge(original);
-          if (conversation === null) {
-            skipped++;
-          } else {
-            rows += writer.rows(conversation, body);
-            conversations++;
-          }
-        }
+  return lookAtSource(request, context, { purpose: 'preview' }, async ({ snapshot, source }) => {
+    const options = { fields: recipe.fields, batchSize: Math.min(count, request.batchSize) };
+    const writer = recipe.begin(snapshot.takenAt);
+    await readCounterparts(snapshot, source, request, options, writer);
+    const body = new ByteWriter();
+    let conversations = 0;
+    let skipped = 0;
+    let rows = 0;
+    for await (const batch of readConversations(snapshot, source, request, options)) {
+      for (const original of batch) {
         if (conversations === count) break;
+        const { conversation } = writer.judge(original);
+        if (conversation === null) {
+          skipped++;
+        } else {
+          rows += writer.rows(conversation, body);
+          conversations++;
+        }
       }
-      const out = new ByteWriter();
-      writer.start(out, recipe.needsCount ? rows : null);
-      out.bytes(body.view());
-      writer.finish(out);
-      return { bytes: out.view(), conversations, skipped };
-    });
-  } finally {
-    await connection.close();
-  }
+      if (conversations === count) break;
+    }
+    const out = new ByteWriter();
+    writer.start(out, recipe.needsCount ? rows : null);
+    out.bytes(body.view());
+    writer.finish(out);
+    return { bytes: out.view(), conversations, skipped };
+  });
 }

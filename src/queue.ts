@@ -1,24 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { openAccess, type Access } from './db/access.js';
-import { actingAs } from './db/acting.js';
-import { connect } from './db/connect.js';
 import { countConversations } from './db/conversations.js';
 import { startExport } from './db/export-logs.js';
 import { requireUser } from './db/identity.js';
 import { cancelRun } from './db/jobs.js';
-import { withSnapshot } from './db/snapshot.js';
-import { inspectSource } from './db/source.js';
 import { requireAllowance } from './allowance.js';
 import { refusedByLog } from './audit-trail.js';
 import { ExportNotFoundError, LoraExportError } from './errors.js';
 import type { ExportContext } from './export.js';
-import { refuseNothing, refusePartial } from './judging/refusals.js';
+import { refuseNothing } from './judging/refusals.js';
+import { lookAtSource } from './look.js';
 import { recipeOf } from './recipe.js';
 import { recoverDeadRuns } from './recovery.js';
 import { parseRequest, type ExportRequest, type ExportRequestInput } from './request.js';
 import { MOST_IDS, runConfig } from './run-config.js';
-import { requireIds } from './selected-ids.js';
 import { prepareDestination } from './sinks/index.js';
 
 /** An export that waits for a worker. */
@@ -54,7 +50,9 @@ export async function queueExport(input: ExportRequestInput, context: ExportCont
     const user = requireUser(identity);
     context.onEvent?.({ kind: 'recovered', recovery: await recoverDeadRuns(access, host) });
     await requireAllowance(access, user, context.maxPerHour);
-    const matched = await countMatching(request, access, context);
+    const matched = await lookAtSource(request, context, { purpose: 'count' }, ({ snapshot, source }) =>
+      countConversations(snapshot, source, request),
+    );
     refuseNothing({ matched }, request);
     await startExport(connection, auditSchema, {
       exportId,
@@ -104,23 +102,5 @@ function refuseUnfit({ output, ids }: ExportRequest): void {
       `A job is stored with its ids, and ${ids.length} are more than the ${MOST_IDS} that are.`,
       { hint: 'Leave --detach out, or name fewer.' },
     );
-  }
-}
-
-async function countMatching(
-  request: ExportRequest,
-  { identity }: Access,
-  { database, signal, stallMs, onEvent }: ExportContext,
-): Promise<number> {
-  const session = await connect(database, { purpose: 'count', singleSession: true, stallMs, signal });
-  try {
-    return await withSnapshot(actingAs(session, identity.actor), async (snapshot) => {
-      const source = await inspectSource(snapshot.connection, request.schema);
-      refusePartial(source, identity, request);
-      await requireIds(snapshot, source, request, (text) => onEvent?.({ kind: 'notice', text }));
-      return countConversations(snapshot, source, request);
-    });
-  } finally {
-    await session.close();
   }
 }

@@ -27,7 +27,13 @@ const LONGEST_PAUSE_MS = 30_000;
 
 /** What happens to a worker. */
 export type WorkerEvent =
-  | { readonly kind: 'claimed'; readonly exportId: string; readonly attempt: number }
+  | {
+      readonly kind: 'claimed';
+      readonly exportId: string;
+      readonly userId: string;
+      readonly format: string;
+      readonly attempt: number;
+    }
   | { readonly kind: 'completed'; readonly result: ExportResult }
   | { readonly kind: 'failed'; readonly exportId: string; readonly error: unknown }
   /** The database did not answer; the worker tries again. */
@@ -84,7 +90,8 @@ export async function runWorker(options: WorkerOptions): Promise<WorkerTally> {
       });
       troubles = 0;
       if (claim !== null) {
-        tell({ kind: 'claimed', exportId: claim.exportId, attempt: claim.attempt });
+        const { exportId: id, userId, format, attempt } = claim;
+        tell({ kind: 'claimed', exportId: id, userId, format, attempt });
         await carryOutJob(claim, workerId, options).then(
           (result) => {
             tally.completed++;

@@ -7,6 +7,7 @@ import { parseRequest, type ExportRequest } from '../request.js';
 import type { App, AppSettings } from './app.js';
 import { toRequest, type ExportFlags } from './export-request.js';
 import { kebab } from './flags.js';
+import { openMetrics } from './metrics-log.js';
 import { requestLike } from './request-like.js';
 import { conversations, exportJson, exportSummary, planJson, planText } from './render.js';
 import { openReport } from './report.js';
@@ -62,7 +63,12 @@ export async function runExport(app: App, flags: ExportFlags): Promise<void> {
     settings,
   };
   // What is wrong with the command line is told before a database is touched.
-  const typed = parseRequest(await toRequest(flags, around));
+  const wanted = await toRequest(flags, around);
+  const typed = parseRequest(wanted);
+  if (flags.savePreset !== undefined) {
+    const { saveAndTell } = await import('./save-preset.js');
+    await saveAndTell(app, settings, flags.savePreset, wanted, flags.force === true);
+  }
   const stallMs = flags.stallTimeout === undefined ? undefined : flags.stallTimeout * 1000;
   await app.withDatabase(settings, async (database) => {
     const request =
@@ -99,6 +105,9 @@ async function exportAndTell(
   context: ExportContext,
 ): Promise<void> {
   const { host, terminal } = app;
+  const metrics = openMetrics(settings, terminal);
+  const { format, target = null } = request;
+  const run = metrics.begin({ exportId: null, userId: settings.userId?.value ?? null, format, target });
   const report = flags.report === undefined ? undefined : await openReport(flags.report, host.cwd);
   try {
     const result = await exportConversations(request, { ...context, onReport: report?.add }).catch(
@@ -109,13 +118,19 @@ async function exportAndTell(
         throw error;
       },
     );
+    run.completed(result);
     await report?.publish();
     terminal.clearStatus();
-    if (!flags.json) terminal.line(exportSummary(result));
+    if (!flags.json) {
+      if (!metrics.replacesSummary) terminal.line(exportSummary(result));
+    }
     // The summary is data, unless standard output already carries the export itself.
     else if (request.output.kind === 'stream') terminal.line(exportJson(result));
     else terminal.data(`${exportJson(result)}\n`);
     refuseLimits(result);
+  } catch (error) {
+    run.failed(error);
+    throw error;
   } finally {
     await report?.close();
   }

@@ -3,6 +3,7 @@ import { LoraExportError } from '../errors.js';
 import { runWorker, type WorkerEvent } from '../worker.js';
 import { withAccess, type App } from './app.js';
 import { exportJson, exportSummary, failureJson, failureText } from './render.js';
+import { openMetrics, type Metrics, type RunMetrics } from './metrics-log.js';
 import type { ConnectionFlags } from './settings.js';
 import { eventTeller } from './tell-events.js';
 
@@ -12,6 +13,8 @@ export interface WorkerFlags extends ConnectionFlags {
   readonly poll?: number;
   readonly stallTimeout?: number;
   readonly log?: string;
+  readonly metricsFile?: string;
+  readonly logFormat?: string;
   readonly json?: boolean;
 }
 
@@ -35,26 +38,39 @@ export async function runWorkerCommand(app: App, flags: WorkerFlags): Promise<vo
       stallMs: flags.stallTimeout === undefined ? undefined : flags.stallTimeout * 1000,
       signal: host.signal,
       onEvent: eventTeller(app),
-      onWorkerEvent: workerTeller(app, flags),
+      onWorkerEvent: workerTeller(app, flags, openMetrics(settings, app.terminal)),
     });
     if (flags.job !== undefined && tally.failed > 0) throw tally.lastError;
   });
   if (flags.log !== undefined) await unlink(flags.log);
 }
 
-function workerTeller({ terminal }: App, { json, job, debug }: WorkerFlags): (event: WorkerEvent) => void {
+function workerTeller(
+  { terminal }: App,
+  { json, job, debug }: WorkerFlags,
+  metrics: Metrics,
+): (event: WorkerEvent) => void {
+  let run: RunMetrics | undefined;
   return (event) => {
     switch (event.kind) {
       case 'claimed':
         terminal.line(`Export ${event.exportId}, attempt ${event.attempt}.`);
+        run = metrics.begin({
+          exportId: event.exportId,
+          userId: event.userId,
+          format: event.format,
+          target: null,
+        });
         return;
       case 'completed':
         terminal.clearStatus();
+        run?.completed(event.result);
         if (json) terminal.data(`${exportJson(event.result)}\n`);
-        else terminal.line(exportSummary(event.result));
+        else if (!metrics.replacesSummary) terminal.line(exportSummary(event.result));
         return;
       case 'failed':
         terminal.clearStatus();
+        run?.failed(event.error);
         // The one job of a command is told by its end.
         if (job !== undefined) return;
         terminal.line(json ? failureJson(event.error) : failureText(event.error, { debug: debug === true }));

@@ -4,6 +4,7 @@ import { isVisible, logsTable, runsTable, type Access } from './access.js';
 export interface Claim {
   readonly exportId: string;
   readonly userId: string;
+  readonly format: string;
   /** What was asked, as JSON text: see `runConfig`. */
   readonly config: string;
   /** Which attempt this is, from 1. */
@@ -55,7 +56,7 @@ export async function claimJob(access: Access, options: ClaimOptions): Promise<C
         )
         update ${logsTable(access)} l set status = 'processing', updated_at = now()
         from run where l.export_id = run.export_id
-        returning l.export_id as "exportId", l.user_id as "userId", l.config::text as config, run.attempt`,
+        returning l.export_id as "exportId", l.user_id as "userId", l.format, l.config::text as config, run.attempt`,
     );
     return taken === undefined ? null : { ...taken, remains: again ? job.output : null };
   });

@@ -11,6 +11,7 @@ import {
   once,
   pairs,
   parameterPath,
+  presetName,
   refuseContradictions,
   text,
   uuid,
@@ -53,6 +54,16 @@ export function registerExport(program: Command, app: App): void {
       ),
     )
     .option('--shape <name>', "which of the target's row shapes; default: its first", once(text))
+    .option(
+      '--preset <name>',
+      'what to export as saved under this name; flags that are typed win',
+      once(presetName),
+    )
+    .option(
+      '--save-preset <name>',
+      'save what this command exports under this name, then export it; with --force replaces another of that name',
+      once(presetName),
+    )
     .optionsGroup('Which conversations:')
     .option(
       '--ids <list>',
@@ -157,6 +168,13 @@ export function registerExport(program: Command, app: App): void {
       '--stall-timeout <seconds>',
       'longest silence of the database before giving up; default: 60',
       once(decimal(0.1, 86_400)),
+    )
+    .option('--metrics-file <file>', 'append one JSON object per finished export', once(text))
+    .addOption(
+      choice('--log-format <name>', 'json: that object on standard error, instead of the summary', [
+        'text',
+        'json',
+      ]),
     )
     .option('--json', 'the summary, or the error, as one JSON object')
     .optionsGroup('Database:');

@@ -1,7 +1,10 @@
 import type { Command } from 'commander';
 import type { App } from '../app.js';
+import { registerConfig } from './config.js';
+import { registerDoctor } from './doctor.js';
 import { registerDownload } from './download.js';
 import { registerExport } from './export.js';
+import { registerHistory } from './history.js';
 import { registerImport } from './import.js';
 import { registerInit } from './init.js';
 import { registerStatus } from './status.js';
@@ -12,9 +15,12 @@ import { registerWorker } from './worker.js';
 export const commands: readonly ((program: Command, app: App) => void)[] = [
   registerExport,
   registerStatus,
+  registerHistory,
   registerDownload,
   registerInit,
+  registerConfig,
   registerImport,
   registerValidate,
+  registerDoctor,
   registerWorker,
 ];

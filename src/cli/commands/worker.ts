@@ -1,6 +1,6 @@
 import { Option, type Command } from 'commander';
 import type { App } from '../app.js';
-import { decimal, once, text, uuid } from '../flags.js';
+import { choice, decimal, once, text, uuid } from '../flags.js';
 import type { WorkerFlags } from '../run-worker.js';
 
 /** `worker`: does exports that were queued with `export --detach`. */
@@ -22,6 +22,13 @@ export function registerWorker(program: Command, app: App): void {
     )
     .addOption(
       new Option('--log <file>', 'to be removed when the job went well').argParser(once(text)).hideHelp(),
+    )
+    .option('--metrics-file <file>', 'append one JSON object per finished export', once(text))
+    .addOption(
+      choice('--log-format <name>', 'json: that object on standard error, instead of the summary', [
+        'text',
+        'json',
+      ]),
     )
     .option('--json', 'each finished export as one JSON object on a line')
     .optionsGroup('Database:');
