@@ -1,7 +1,8 @@
 import { createReadStream } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import type { ImportInput } from './import.js';
+import type postgres from 'postgres';
+import { importConversations, type ImportInput } from './import.js';
 
 // The way is the same from src and from dist.
 const FIXTURES = new URL('../fixtures/', import.meta.url);
@@ -26,4 +27,17 @@ export async function demoInputs(): Promise<ImportInput[]> {
 
 async function namesIn(directory: string): Promise<string[]> {
   return (await readdir(new URL(directory, FIXTURES))).sort();
+}
+
+/**
+ * Loads the demo conversations; those that are there already stay as they are.
+ * @returns how many conversations the demo has
+ */
+export async function loadDemo(sql: postgres.Sql, schema: string, signal: AbortSignal): Promise<number> {
+  let loaded = 0;
+  for (const input of await demoInputs()) {
+    const { inserted, updated, unchanged } = await importConversations(sql, input, { schema }, { signal });
+    loaded += inserted + updated + unchanged;
+  }
+  return loaded;
 }

@@ -7,6 +7,8 @@ const EXIT_STATUS = {
   E_INTERNAL: 1,
   /** The database delivered other conversations than it counted in the same snapshot. */
   E_INCOMPLETE: 1,
+  /** `history --check` found a threshold crossed; what it found is on standard output. */
+  E_ALERT: 1,
   /** A flag, file or setting is wrong; nothing was started. */
   E_USAGE: 2,
   /** The database cannot be reached, or was lost and retrying did not help. */

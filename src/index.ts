@@ -14,9 +14,33 @@ export type { ExportRequest, ExportRequestInput, Filters, OutputRequest, Scope, 
 export { parseFilters } from './request.js';
 export { importConversations } from './import.js';
 export type { ImportInput, ImportOptions, ImportRequest, ImportResult } from './import.js';
+export { readStatus, watchStatus } from './status.js';
+export type { ExportStatus, WatchOptions } from './status.js';
+export { openDownload } from './download.js';
+export type { Download, DownloadOptions } from './download.js';
+export { openAccess } from './db/access.js';
+export type { Access, AccessOptions } from './db/access.js';
+export { listExports } from './history.js';
+export type { HistoryPage, HistoryQueryInput } from './history.js';
+export { writeHistoryCsv } from './history-csv.js';
+export { readRun } from './db/recorded-runs.js';
+export type { RecordedRun, RunDetails, Status } from './db/recorded-runs.js';
+export { availabilityOf } from './availability.js';
+export type { Availability } from './availability.js';
+export { commandLineOf, shellWords } from './command-line.js';
 export { parseDatabaseUrl } from './db/target.js';
 export type { DatabaseTarget, TlsMode } from './db/target.js';
-export { LoraExportError, exitStatusOf } from './errors.js';
+export { createExportService } from './service.js';
+export type { ExportLogPage, ExportService, ExportServiceOptions } from './service.js';
+export type {
+  CreateExportLogInput,
+  ExportLog,
+  ExportLogFilters,
+  Pagination,
+  UpdateExportLogInput,
+} from './export-log.js';
+export { requestOfConfig } from './run-config.js';
+export { ExportNotFoundError, ExportPermissionError, LoraExportError, exitStatusOf } from './errors.js';
 export type { ErrorCode } from './errors.js';
 export { RULES } from './judging/rules.js';
 export type { Finding } from './judging/checks.js';

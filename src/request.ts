@@ -32,7 +32,7 @@ function unknownRules({ keys }: { readonly keys?: readonly string[] }): string |
 const NO_PLACE: readonly Rule[] = ['late-system', 'several-system', 'tool-turn'];
 
 /** `2025-10-29` (that whole day, UTC) or a full timestamp with its zone. */
-const moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })], {
+export const moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })], {
   error: 'must be a date such as 2025-10-29, or a time with its zone such as 2025-10-29T10:00:00Z',
 });
 
@@ -269,11 +269,13 @@ function withoutUndefined(object: Record<string, unknown>): Record<string, unkno
   return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));
 }
 
-function startOf(moment: string): number {
+/** The first millisecond that a date filter means, since 1970. */
+export function startOf(moment: string): number {
   return Date.parse(moment);
 }
 
-function endOf(moment: string): number {
+/** The last one. */
+export function endOf(moment: string): number {
   return isWholeDay(moment) ? Date.parse(moment) + 86_400_000 - 1 : Date.parse(moment);
 }
 

@@ -98,10 +98,10 @@ export async function runWorker(options: WorkerOptions): Promise<WorkerTally> {
             tell({ kind: 'completed', result });
           },
           (error: unknown) => {
-            signal?.throwIfAborted();
             tally.failed++;
             tally.lastError = error;
             tell({ kind: 'failed', exportId: claim.exportId, error });
+            signal?.throwIfAborted();
           },
         );
       } else if (exportId !== undefined) {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
+import { definitionOf, settingKeys } from '../src/cli/setting-definitions.js';
 import { targetNames } from '../src/targets/index.js';
 import { cliDocument, formatsDocument } from './support/write-docs.mjs';
 
@@ -42,6 +43,17 @@ describe('README.md', () => {
     expect(shown.filter((flag) => !existing.has(flag))).toEqual([]);
   });
 
+  it('lists every setting with its variables and what it means', async () => {
+    const rows = settingKeys.map((key) => {
+      const { means, variables = [] } = definitionOf(key);
+      return ['', `\`${key}\``, variables.map((name) => `\`${name}\``).join(', '), means, ''];
+    });
+    const listed = [...(await read('README.md')).matchAll(/^\| `[\w.]+` \|.*\|.*\|$/gm)].map(([line]) =>
+      line.split('|').map((cell) => cell.trim()),
+    );
+    expect(listed.filter(([, key]) => settingKeys.some((known) => key === `\`${known}\``))).toEqual(rows);
+  });
+
   it('names every target', async () => {
     const readme = await read('README.md');
     for (const name of targetNames) expect(readme).toContain(`\`${name}\``);
@@ -61,7 +73,11 @@ describe('.env.example', () => {
   it('names the environment variables that the program reads, and no other', async () => {
     const named = new Set((await read('.env.example')).match(/\b(?:LORA_EXPORT_\w+|DATABASE_URL)\b(?==)/g));
     const sources = await Promise.all(
-      ['src/cli/settings.ts', 'src/cli/run-export.ts', 'src/embedded/default-state-directory.ts'].map(read),
+      [
+        'src/cli/setting-definitions.ts',
+        'src/cli/settings.ts',
+        'src/embedded/default-state-directory.ts',
+      ].map(read),
     );
     const used = new Set(sources.join('\n').match(/(?<=')(?:LORA_EXPORT_\w+|DATABASE_URL)(?=')/g));
     used.delete('LORA_EXPORT_TEST_PHASES');

@@ -51,7 +51,7 @@ export class App {
       .option('--user <uuid>', 'whom the audit log names; default: LORA_EXPORT_USER_ID', once(uuid))
       .option(
         '--config <file>',
-        'configuration file; default: lora-export/config.json in the configuration directory',
+        'configuration file; default: lora-export.config.json here, then lora-export/config.json in the configuration directory',
         once(text),
       )
       .option('--dotenv <file>', 'read environment variables from a file; those already set win', once(text))
@@ -73,7 +73,7 @@ export class App {
   async readSettings(flags: ConnectionFlags): Promise<AppSettings> {
     const { readSettings } = await import('./settings.js');
     const { defaultStateDirectory } = await import('../embedded/default-state-directory.js');
-    const settings = readSettings(flags, this.host);
+    const settings = readSettings(flags, this.host, (text) => this.terminal.line(`warning: ${text}`));
     const stateDirectory = defaultStateDirectory(settings.env, this.host.uid ?? -1, this.host.platform);
     return {
       ...settings,

@@ -4,12 +4,17 @@ import type { Readable } from 'node:stream';
 import { LoraExportError } from '../errors.js';
 import { invalidRequest, parseFilters, type ExportRequestInput, type Filters } from '../request.js';
 import { z } from 'zod';
+import { kebab } from './flags.js';
 import { readJsonFile } from './json-file.js';
+import { overlay } from './overlay-presets.js';
+import { findPreset, type Preset } from './presets.js';
 import { readTextFile } from './text-file.js';
 import type { ConnectionFlags, Settings } from './settings.js';
 
 /** `export`'s flags as commander hands them over; whatever was not typed is absent. */
 export interface ExportFlags extends ConnectionFlags {
+  readonly preset?: string;
+  readonly savePreset?: string;
   readonly format?: string;
   readonly scope?: string;
   readonly output?: string;
@@ -44,6 +49,12 @@ export interface ExportFlags extends ConnectionFlags {
   readonly force?: boolean;
   readonly strict?: boolean;
   readonly requireAll?: boolean;
+  readonly detach?: boolean;
+  readonly cancel?: string;
+  readonly like?: string;
+  readonly jobFrom?: number;
+  readonly metricsFile?: string;
+  readonly logFormat?: string;
   readonly allowEmpty?: boolean;
   readonly report?: string;
   readonly dryRun?: boolean;
@@ -87,28 +98,66 @@ export async function toRequest(
   around: RequestSurroundings,
 ): Promise<ExportRequestInput> {
   const { settings } = around;
-  refuseContentFlags(flags);
-  refuseLayoutFlags(flags, settings.format);
-  const ids = await readIds(flags, around);
-  const filters = readFilters(flags, around.cwd);
+  const chosen = flags.preset === undefined ? undefined : findPreset(settings.presets, flags.preset);
+  const base = chosen === undefined ? usual(settings) : overlay(usual(settings), chosen.preset);
+  const typed = await typedPreset(flags, around, base.sort);
+  // A target that is only usual gives way to a typed format; that of a preset belongs to it.
+  const what = overlay(
+    base,
+    typed,
+    chosen?.preset.target === undefined ? undefined : `preset ${flags.preset}`,
+  );
+  refuseContentFlags(flags, what.target);
+  refuseLayoutFlags(flags, what);
   const output = outputOf(flags.output, around);
   return withoutUndefined({
-    // A target says how the file is written; only a typed format can contradict it.
-    format:
-      (flags.format === 'md' ? 'markdown' : flags.format) ??
-      (flags.target === undefined ? settings.format : undefined),
+    ...what,
+    gzip: flags.gzip ?? (output.kind === 'file' && output.path.endsWith('.gz') ? true : what.gzip),
+    output,
+    force: flags.force,
+    batchSize: flags.batchSize,
+    retentionHours: flags.retentionHours ?? settings.retentionHours,
+    schema: settings.schema,
+    auditSchema: settings.auditSchema,
+    userId: settings.userId?.value,
+    allUsers: settings.allUsers,
+  });
+}
+
+/** What is exported, and how it is written, when nothing is typed. */
+function usual({ scope, format, target, settled }: Settings): Preset {
+  const form = settled.format.rank - settled.target.rank;
+  if (form === 0 && target !== null && format !== null && format !== 'jsonl') {
+    throw new LoraExportError(
+      'E_USAGE',
+      `format ${format} and target ${target} contradict each other (${settled.target.place}): a target is written as jsonl.`,
+      { hint: 'Leave one of the settings out.' },
+    );
+  }
+  return withoutUndefined({
+    scope: scope ?? undefined,
+    // Both say how the file is written: what stands nearer to the command line wins.
+    format: form >= 0 ? (format ?? undefined) : undefined,
+    target: form <= 0 ? (target ?? undefined) : undefined,
+  });
+}
+
+/** The part of the command line that a preset can hold too. */
+async function typedPreset(
+  flags: ExportFlags,
+  around: RequestSurroundings,
+  sort: Preset['sort'],
+): Promise<Preset> {
+  return withoutUndefined({
+    format: flags.format === 'md' ? 'markdown' : flags.format,
     target: flags.target,
     shape: flags.shape,
-    // Naming ids says which conversations; only a scope that contradicts them has to be typed.
-    scope: flags.scope ?? (ids === undefined ? settings.scope : 'selected'),
-    ids,
+    scope: flags.scope,
+    ids: await readIds(flags, around),
     ignoreMissing: flags.ignoreMissing,
-    filters,
+    filters: readFilters(flags, around.cwd),
     excludeStatus: flags.excludeStatus,
-    sort:
-      flags.sort === undefined && flags.order === undefined
-        ? undefined
-        : { key: flags.sort ?? 'created_at', order: flags.order ?? 'asc' },
+    sort: sortOf(flags, sort),
     limit: flags.limit,
     content: withoutUndefined({
       includeMetadata: flags.metadata,
@@ -118,8 +167,12 @@ export async function toRequest(
       includeParentReferences: flags.parentReferences,
       includeFullContent: flags.fullContent,
     }),
-    output,
-    layout: withoutUndefined({ compact: flags.compact, bom: flags.bom, rawCells: flags.csvRaw }),
+    layout: withoutUndefined({
+      compact: flags.compact,
+      // The parser says true when nothing was typed, since there is no --bom.
+      bom: flags.bom === false ? false : undefined,
+      rawCells: flags.csvRaw,
+    }),
     systemPrompt: systemPromptOf(flags, around.cwd),
     expand: flags.expand,
     rules: flags.on,
@@ -127,18 +180,17 @@ export async function toRequest(
     maxSkipped: flags.maxSkipped,
     tokens: flags.tokens,
     verify: flags.verify,
-    gzip: flags.gzip ?? (output.kind === 'file' && output.path.endsWith('.gz') ? true : undefined),
-    force: flags.force,
+    gzip: flags.gzip,
     strict: flags.strict,
     allowEmpty: flags.allowEmpty,
-    batchSize: flags.batchSize,
-    retentionHours: flags.retentionHours ?? settings.retentionHours,
-    schema: settings.schema,
-    auditSchema: settings.auditSchema,
-    userId: settings.userId?.value,
-    allUsers: settings.allUsers,
     requireAll: flags.requireAll,
-  }) as ExportRequestInput;
+  }) as Preset;
+}
+
+/** A direction that is typed alone turns the order of the preset round; a key that is typed starts its own. */
+function sortOf({ sort, order }: ExportFlags, base: Preset['sort']): object | undefined {
+  if (sort !== undefined) return { key: sort, order: order ?? 'asc' };
+  return order === undefined ? undefined : { key: base?.key ?? 'created_at', order };
 }
 
 /** The typed text must reach the model as it was typed; a file ends with a newline that nobody meant. */
@@ -163,16 +215,16 @@ function systemPromptOf(
 }
 
 /** Flags that a target leaves no room for: it writes what its reader reads, and nothing else. */
-function refuseContentFlags(flags: ExportFlags): void {
-  if (flags.target === undefined) return;
+function refuseContentFlags(flags: ExportFlags, target: string | undefined): void {
+  if (target === undefined) return;
   const typed = (
     ['metadata', 'qualityScores', 'timestamps', 'approvalHistory', 'parentReferences'] as const
   ).filter((flag) => flags[flag]);
   if (typed.length === 0) return;
-  const [name] = typed.map((flag) => `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
+  const [name] = typed.map((flag) => `--${kebab(flag)}`);
   throw new LoraExportError(
     'E_USAGE',
-    `${name} and --target ${flags.target} contradict each other: a target's file holds only what is trained on.`,
+    `${name} and ${flags.target === undefined ? 'target' : '--target'} ${target} contradict each other: a target's file holds only what is trained on.`,
     {
       hint: 'Leave one of them out; --format jsonl without --target writes metadata.',
     },
@@ -180,12 +232,11 @@ function refuseContentFlags(flags: ExportFlags): void {
 }
 
 /** A layout flag that the format has no use for would be ignored without a word. */
-function refuseLayoutFlags(flags: ExportFlags, usual: string | undefined): void {
-  const format = flags.format ?? (flags.target === undefined ? (usual ?? 'jsonl') : 'jsonl');
+function refuseLayoutFlags(flags: ExportFlags, { format = 'jsonl', target }: Preset): void {
   const useless = [
     flags.compact && format !== 'json' ? '--compact belongs to --format json' : null,
     flags.csvRaw && format !== 'csv' ? '--csv-raw belongs to --format csv' : null,
-    flags.bom === false && format !== 'csv' && flags.target !== 'azure'
+    flags.bom === false && format !== 'csv' && target !== 'azure'
       ? '--no-bom belongs to --format csv and --target azure'
       : null,
   ].find((problem) => problem !== null);

@@ -152,3 +152,16 @@ export function refuseContradictions(argv: readonly string[]): void {
 export function kebab(flag: string): string {
   return flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
+
+/** A name of a preset cannot be taken for a flag; and `__proto__` is none. */
+export const PRESET_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** The name of a preset. */
+export function presetName(value: string): string {
+  if (!PRESET_NAME.test(value)) {
+    throw new InvalidArgumentError(
+      'Expected at most 64 letters, digits, dots, - and _, the first a letter or digit.',
+    );
+  }
+  return value;
+}

@@ -20,7 +20,7 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   const program = createProgram(host, terminal, argv);
   try {
     refuseUnknownTopic(program, argv);
-    if (argv.length === 0) program.outputHelp();
+    if (argv.length === 0) await begin(program, host, terminal);
     else await program.parseAsync(argv, { from: 'user' });
     return 0;
   } catch (error) {
@@ -35,6 +35,16 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   } finally {
     await terminal.close();
   }
+}
+
+/** Without a command: on a terminal the wizard, elsewhere the help. */
+async function begin(program: Command, host: Host, terminal: Terminal): Promise<void> {
+  if (host.stdin.isTTY !== true || host.stderr.isTTY !== true) {
+    program.outputHelp();
+    return;
+  }
+  const { runWizard } = await import('./run-wizard.js');
+  await runWizard(new App(host, terminal, []));
 }
 
 /** The whole command line: every command of the registry, and what they share. */

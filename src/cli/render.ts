@@ -5,7 +5,7 @@ import type { ExportPlan } from '../plan.js';
 import type { RuleCounts } from '../judging/tally.js';
 import type { TokenSpread, TokenStatistics } from '../judging/tokens.js';
 import { version } from '../version.js';
-import { visible } from '../visible.js';
+import { visible, visibleJson } from '../visible.js';
 
 /** How many ids a summary names per rule. */
 const NAMED = 3;
@@ -25,7 +25,7 @@ export function failureText(error: unknown, { debug }: { debug: boolean }): stri
 /** An error for programs: one JSON object. */
 export function failureJson(error: unknown): string {
   const known = error instanceof LoraExportError ? error : undefined;
-  return JSON.stringify({
+  return visibleJson({
     code: exitStatusOf(error),
     kind: known?.code ?? 'E_INTERNAL',
     retryable: known?.retryable ?? false,
@@ -61,7 +61,7 @@ export function exportSummary(result: ExportResult): string {
 /** The same for programs: a contract, to which members may be added. */
 export function exportJson(result: ExportResult): string {
   const { counts } = result;
-  return JSON.stringify({
+  return visibleJson({
     export_id: result.exportId,
     status: 'completed',
     format: result.format,
@@ -96,7 +96,8 @@ function* ruleLines(label: string, counts: RuleCounts): Generator<string> {
   }
 }
 
-function* tokenLines(tokens: TokenStatistics | null): Generator<string> {
+/** Token counts, a line each; none when they were not asked for. */
+export function* tokenLines(tokens: TokenStatistics | null): Generator<string> {
   if (tokens === null) return;
   const line = (name: string, { total, median, p95, max }: TokenSpread): string =>
     `  tokens   ${name}: ${total} in all, median ${median}, p95 ${p95}, max ${max}`;
@@ -137,7 +138,7 @@ export function planText(plan: ExportPlan): string {
 
 export function planJson(plan: ExportPlan): string {
   const { matched, ...rest } = plan;
-  return JSON.stringify({ matched_count: matched, ...rest });
+  return visibleJson({ matched_count: matched, ...rest });
 }
 
 /** Columns of text, aligned; control characters of cells made visible. */

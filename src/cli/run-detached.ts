@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { LoraExportError } from '../errors.js';
@@ -65,7 +65,11 @@ async function startWorker(
     // words of a command can be read by everybody.
     const worker = spawn(process.execPath, [PROGRAM, ...words], {
       cwd: host.cwd,
-      env: { ...settings.env, ...environmentOf(settings) },
+      env: {
+        ...settings.env,
+        ...environmentOf(settings),
+        ...(flags.config === undefined ? {} : { LORA_EXPORT_CONFIG: resolve(host.cwd, flags.config) }),
+      },
       detached: true,
       stdio: ['ignore', file.fd, file.fd],
     });

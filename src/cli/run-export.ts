@@ -145,7 +145,9 @@ function refuseMisfits(flags: ExportFlags): void {
   if (flags.cancel !== undefined && flags.like !== undefined) throw contradiction('cancel', 'like');
   if (flags.detach && flags.report !== undefined) throw contradiction('detach', 'report');
   if (flags.like === undefined) return;
-  const other = Object.keys(flags).find((flag) => !GOES_WITH_LIKE.has(flag as keyof ExportFlags));
+  // The parser sets what has only a negative form.
+  const typed = Object.entries(flags).filter(([flag, value]) => !(flag === 'bom' && value === true));
+  const other = typed.map(([flag]) => flag).find((flag) => !GOES_WITH_LIKE.has(flag as keyof ExportFlags));
   if (other !== undefined) throw contradiction('like', other);
 }
 

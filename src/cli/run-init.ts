@@ -1,8 +1,7 @@
 import { migrate, readMigrations, readSourceSchema, rollBack } from '../db/migrate.js';
 import { verifySchema, type SchemaCheck } from '../db/verify.js';
-import { demoInputs } from '../demo.js';
+import { loadDemo } from '../demo.js';
 import { LoraExportError } from '../errors.js';
-import { importConversations } from '../import.js';
 import { withConnection, type App, type AppSettings, type OpenDatabase } from './app.js';
 import { conversations, table } from './render.js';
 import type { ConnectionFlags } from './settings.js';
@@ -59,19 +58,7 @@ async function apply(
       schema: settings.auditSchema,
       ...(withSource ? { sourceSchema: settings.schema } : {}),
     });
-    let loaded: number | null = null;
-    if (flags.demo) {
-      loaded = 0;
-      for (const input of await demoInputs()) {
-        const { inserted, updated, unchanged } = await importConversations(
-          sql,
-          input,
-          { schema: settings.schema },
-          { signal: app.host.signal },
-        );
-        loaded += inserted + updated + unchanged;
-      }
-    }
+    const loaded = flags.demo ? await loadDemo(sql, settings.schema, app.host.signal) : null;
     if (flags.json)
       terminal.data(`${JSON.stringify({ database: target.label, demo_conversations: loaded })}\n`);
     else {

@@ -60,7 +60,7 @@ function shownColumns(content: ContentOptions): Column[] {
 }
 
 /** Every option that decides bytes is written out: csv-stringify ignores unknown ones and its defaults cast silently. */
-const STRINGIFY: Options = {
+export const STRINGIFY: Options = {
   bom: false,
   cast: { string: (value) => value },
   delimiter: ',',

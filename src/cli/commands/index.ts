@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
 import type { App } from '../app.js';
+import { registerCleanup } from './cleanup.js';
+import { registerCompletion } from './completion.js';
 import { registerConfig } from './config.js';
 import { registerDoctor } from './doctor.js';
 import { registerDownload } from './download.js';
@@ -17,10 +19,12 @@ export const commands: readonly ((program: Command, app: App) => void)[] = [
   registerStatus,
   registerHistory,
   registerDownload,
+  registerCleanup,
   registerInit,
   registerConfig,
   registerImport,
   registerValidate,
   registerDoctor,
   registerWorker,
+  registerCompletion,
 ];

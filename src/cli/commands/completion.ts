@@ -1,0 +1,27 @@
+import { Argument, type Command } from 'commander';
+import type { App } from '../app.js';
+
+/** The shells for which there is a script. */
+export const SHELLS = ['bash', 'zsh', 'fish'] as const;
+export type Shell = (typeof SHELLS)[number];
+
+/** `completion`: what a shell needs to complete the words of this program. */
+export function registerCompletion(program: Command, app: App): void {
+  program
+    .command('completion')
+    .description('print a script that makes a shell complete commands, flags and their values')
+    .addArgument(new Argument('<shell>', 'for which shell').choices(SHELLS))
+    .action(async (shell: Shell) => {
+      const { completionScript } = await import('../completion.js');
+      app.terminal.data(completionScript(shell, program));
+    })
+    .addHelpText(
+      'after',
+      `
+Examples:
+  lora-export completion bash > ~/.local/share/bash-completion/completions/lora-export
+  lora-export completion zsh > ~/.zfunc/_lora-export            # a directory of $fpath
+  lora-export completion fish > ~/.config/fish/completions/lora-export.fish
+  source <(lora-export completion bash)                         # this session only; zsh too`,
+    );
+}

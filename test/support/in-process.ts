@@ -1,0 +1,34 @@
+import { Readable, Writable } from 'node:stream';
+import { run } from '../../src/cli/main.js';
+import type { Ended, Sandbox } from './cli.js';
+
+/** Runs a command line in this process, for tests that need many: what it prints, and its exit status. */
+export async function runHere(
+  { directory, env }: Pick<Sandbox, 'directory' | 'env'>,
+  args: readonly string[],
+  more: Readonly<Record<string, string>> = {},
+): Promise<Omit<Ended, 'signal'>> {
+  const [stdout, stderr] = [sink(), sink()];
+  const exitCode = await run(args, {
+    stdin: Readable.from([]),
+    stdout: stdout.stream,
+    stderr: stderr.stream,
+    env: { ...env, ...more },
+    cwd: directory,
+    platform: process.platform,
+    uid: process.getuid?.() ?? null,
+    signal: new AbortController().signal,
+  });
+  return { exitCode, stdout: stdout.text(), stderr: stderr.text() };
+}
+
+function sink() {
+  const chunks: Buffer[] = [];
+  const stream = new Writable({
+    write(chunk: Buffer | string, _encoding, done) {
+      chunks.push(Buffer.from(chunk));
+      done();
+    },
+  });
+  return { stream, text: () => Buffer.concat(chunks).toString('utf8') };
+}
