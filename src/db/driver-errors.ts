@@ -1,6 +1,6 @@
 import { LoraExportError } from '../errors.js';
 import { addressOf, isSupabase } from './connection-failures.js';
-import { textFieldOf } from './error-fields.js';
+import { severityOf, textFieldOf } from './error-fields.js';
 import { redactedCause, safeServerText } from './server-text.js';
 import { translateServerError, type ServerErrorFields } from './server-errors.js';
 import type { DatabaseTarget } from './target.js';
@@ -30,7 +30,7 @@ export function translateDatabaseError(error: unknown, target: DatabaseTarget): 
 /** Only the server's errors have a severity; the driver's own have codes such as CONNECTION_CLOSED. */
 function serverFields(error: unknown): ServerErrorFields | undefined {
   const code = textFieldOf(error, 'code');
-  const severity = textFieldOf(error, 'severity');
+  const severity = severityOf(error);
   if (code === undefined || severity === undefined || !/^[0-9A-Z]{5}$/.test(code)) {
     return undefined;
   }

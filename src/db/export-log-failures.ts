@@ -1,5 +1,5 @@
 import { ExportPermissionError, LoraExportError, type ErrorCode } from '../errors.js';
-import { textFieldOf } from './error-fields.js';
+import { severityOf, textFieldOf } from './error-fields.js';
 import { redactedCause } from './server-text.js';
 
 /** What is said about an answer of the server; never its own text, which repeats values. */
@@ -20,7 +20,7 @@ interface Reason {
 export function explainFailure(error: unknown, action: string, exportId?: string): unknown {
   const state = textFieldOf(error, 'code');
   // Only the server's errors have a severity; those that end the session, or never let it begin, are FATAL or PANIC.
-  if (state === undefined || textFieldOf(error, 'severity') !== 'ERROR') return error;
+  if (state === undefined || severityOf(error) !== 'ERROR') return error;
   const cause = redactedCause(error, `SQLSTATE ${state}`);
   if (state === '42501') {
     return new ExportPermissionError(exportId ?? '*', {

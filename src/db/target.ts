@@ -170,7 +170,8 @@ function defaultTls(host: string, rootCertificate: string | null): TlsMode {
   return isLocal(host) && rootCertificate === null ? 'disable' : 'verify-full';
 }
 
-function isLocal(host: string): boolean {
+/** The traffic never leaves this machine. */
+export function isLocal(host: string): boolean {
   return (
     host.startsWith('/') ||
     host.toLowerCase() === 'localhost' ||

@@ -1,8 +1,7 @@
-import { isIPv4 } from 'node:net';
 import { checkServerIdentity, TLSSocket } from 'node:tls';
 import { addressOf } from '../db/connection-failures.js';
 import { openSocket } from '../db/socket.js';
-import type { DatabaseTarget } from '../db/target.js';
+import { isLocal, type DatabaseTarget } from '../db/target.js';
 import type { DoctorContext } from './context.js';
 import { failedBy, ok, warning, type Finding } from './finding.js';
 
@@ -32,7 +31,7 @@ export async function checkTls(target: DatabaseTarget, { signal }: DoctorContext
 }
 
 function inClearText(target: DatabaseTarget): Finding {
-  if (isLocal(target)) {
+  if (target.socketPath !== null || isLocal(target.host)) {
     return ok(`sslmode=${target.tls}: clear text, which does not leave this machine`);
   }
   return warning(
@@ -59,14 +58,4 @@ function encrypted(target: DatabaseTarget, socket: TLSSocket): Finding {
         : 'Put sslmode=verify-full&sslrootcert=FILE into the database URL, with the certificate of the authority that signed it.';
   // Of servers on this machine too: a tunnel to a server elsewhere ends here.
   return warning(`sslmode=${target.tls}: ${how}; ${checked}`, fix);
-}
-
-/** On the way to such a host nobody is in between. */
-function isLocal({ host, socketPath }: DatabaseTarget): boolean {
-  return (
-    socketPath !== null ||
-    host.toLowerCase() === 'localhost' ||
-    host === '::1' ||
-    (isIPv4(host) && host.startsWith('127.'))
-  );
 }

@@ -337,3 +337,12 @@ function expectNoSecret(error: LoraExportError, ...more: string[]): void {
     expect(shown.join('\n')).not.toContain(secret);
   }
 }
+
+it('reads errors of a pooler, which names their severity as older servers do', () => {
+  const error = Object.assign(new Error('no such database: nowhere'), {
+    code: '3D000',
+    severity_local: 'FATAL',
+  });
+  const told = translateDatabaseError(error, parseDatabaseUrl('postgresql://me@pool:6432/nowhere', 'the test'));
+  expect(told).toMatchObject({ code: 'E_DB_ACCESS' });
+});

@@ -1,15 +1,20 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 
 import { parseDatabaseUrl } from '../../src/db/target.js';
 import { exportConversations } from '../../src/export.js';
+import { queueExport } from '../../src/queue.js';
+import { addUser, applyAuthShim, applyMigrations } from '../support/audit.js';
+import { makeSandbox } from '../support/cli.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { collector } from '../support/export.js';
+import { runHere } from '../support/in-process.js';
 import { loggedRuns, seed } from '../support/seed.js';
 
 const hasPooler = spawnSync('pgbouncer', ['--version']).status === 0;
@@ -53,7 +58,7 @@ describe.skipIf(!hasPooler || !(await isFree(6543)))('behind a transaction poole
   });
 
   it('six exports at once all finish with the same bytes, and leave no setting behind', async () => {
-    const url = `postgresql://${inject('testServer').user}@127.0.0.1:6543/${database.name}?sslmode=disable`;
+    const url = poolerUrl();
     const results = await Promise.all(
       Array.from({ length: 6 }, () =>
         exportConversations({}, { database: parseDatabaseUrl(url, 'the test'), stream: collector().stream }),
@@ -64,7 +69,115 @@ describe.skipIf(!hasPooler || !(await isFree(6543)))('behind a transaction poole
     expect((await loggedRuns(database.sql)).map(({ status }) => status)).toEqual(
       Array.from({ length: 6 }, () => 'completed'),
     );
+    await expectNothingLeft();
   });
+
+  it('every command works on behalf of a user, and leaves neither a setting nor a lock behind', async () => {
+    const { sql } = database;
+    await sql`delete from export_logs`;
+    await applyAuthShim(sql);
+    await applyMigrations(sql);
+    const user = await addUser(sql);
+    const box = await makeSandbox();
+    try {
+      const env = {
+        DATABASE_URL: poolerUrl(),
+        LORA_EXPORT_DIR: box.path('managed'),
+        LORA_EXPORT_USER_ID: user,
+      };
+      const lora = async (...args: string[]): Promise<string> => {
+        const { exitCode, stdout, stderr } = await runHere(box, args, env);
+        expect(exitCode, `${args.join(' ')}: ${stderr}`).toBe(0);
+        await expectNothingLeft();
+        return stdout;
+      };
+      await lora('export', '-o', 'whole.jsonl');
+      const { exportId } = await queueExport(
+        { userId: user, output: { kind: 'managed', directory: box.path('managed') } },
+        { database: parseDatabaseUrl(poolerUrl(), 'the test') },
+      );
+      await lora('worker', '--drain');
+      await lora('status', exportId);
+      await lora('history');
+      await lora('history', exportId);
+      expect(await lora('history', '--csv')).toContain(exportId);
+      await lora('history', '--stats');
+      await lora('history', '--check');
+      await lora('download', exportId, '-o', 'again.jsonl');
+      await lora('export', '--like', exportId, '-o', 'like.jsonl');
+      const whole = await readFile(box.path('whole.jsonl'));
+      expect((await readFile(box.path('again.jsonl'))).equals(whole)).toBe(true);
+      expect((await readFile(box.path('like.jsonl'))).equals(whole)).toBe(true);
+      await lora('export', '--preview', '1');
+      await lora('export', '--dry-run');
+      await sql`update export_logs set expires_at = now() - interval '1 hour' where export_id = ${exportId}`;
+      await lora('cleanup');
+      expect(await loggedRuns(sql)).toContainEqual(
+        expect.objectContaining({ export_id: exportId, status: 'expired' }),
+      );
+      await lora('cleanup', '--logs', '--all-users', '--archive-dir', box.path('archive'));
+    } finally {
+      await box.remove();
+    }
+  }, 60_000);
+
+  function poolerUrl(): string {
+    return `postgresql://${inject('testServer').user}@127.0.0.1:6543/${database.name}?sslmode=disable`;
+  }
+
+  /** Both sessions of the pool are as a client meets them that was there first. */
+  async function expectNothingLeft(): Promise<void> {
+    const pool = postgres({
+      host: '127.0.0.1',
+      port: 6543,
+      user: inject('testServer').user,
+      database: database.name,
+      prepare: false,
+      fetch_types: false,
+      max: 2,
+      onnotice: () => undefined,
+    });
+    const look = (tx: postgres.TransactionSql) => tx`
+      select current_user = session_user as "isItself", current_setting('request.jwt.claims', true) as claims,
+        current_setting('TimeZone') as zone, current_setting('row_security') as "rowSecurity",
+        current_setting('lock_timeout') as "lockTimeout", current_setting('statement_timeout') as "statementTimeout",
+        current_setting('idle_in_transaction_session_timeout') as "idleTimeout", pg_backend_pid() as pid,
+        (select count(*)::int from pg_locks where locktype = 'advisory') as locks,
+        (select count(*)::int from pg_prepared_statements) as prepared`;
+    try {
+      // Each holds its session until the other has one too.
+      let open = 0;
+      let letGo = (): void => undefined;
+      const both = new Promise<void>((resolve) => (letGo = resolve));
+      const seen = await Promise.all(
+        [1, 2].map(() =>
+          pool.begin(async (tx) => {
+            const [row] = await look(tx);
+            if (++open === 2) letGo();
+            await both;
+            return row as Record<string, unknown>;
+          }),
+        ),
+      );
+      expect(new Set(seen.map(({ pid }) => pid)).size).toBe(2);
+      const [zone] = await database.sql`show timezone`;
+      for (const { pid: _, ...row } of seen) {
+        expect(row).toEqual({
+          isItself: true,
+          claims: expect.toSatisfy((claims: unknown) => claims === null || claims === '') as unknown,
+          zone: zone?.['TimeZone'],
+          rowSecurity: 'on',
+          lockTimeout: '0',
+          statementTimeout: '0',
+          idleTimeout: '0',
+          locks: 0,
+          prepared: 0,
+        });
+      }
+    } finally {
+      await pool.end();
+    }
+  }
 });
 
 function isFree(port: number): Promise<boolean> {

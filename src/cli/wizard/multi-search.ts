@@ -4,21 +4,23 @@ import {
   isEnterKey,
   isTabKey,
   isUpKey,
+  makeTheme,
   useEffect,
   useKeypress,
   useMemo,
   usePagination,
   usePrefix,
   useState,
-  makeTheme,
 } from '@inquirer/core';
-import { fit } from './fit.js';
-import type { Style } from './style.js';
+import { fit, widthOf } from './fit.js';
+import { CHECKED, UNCHECKED, type Style } from './style.js';
 
-/** One row that was found. */
+/** One row that was found. The texts may be database text. */
 export interface Found<T> {
   readonly key: string;
   readonly name: string;
+  /** What tells it from others of that name. It is cut off last. */
+  readonly detail: string;
   readonly value: T;
 }
 
@@ -28,11 +30,17 @@ export type SearchSource<T> = (
   signal: AbortSignal,
 ) => Promise<{ readonly rows: readonly Found<T>[]; readonly hasMore: boolean }>;
 
+/** What was typed and chosen so far. */
+export interface SearchMemory<T> {
+  term: string;
+  chosen: ReadonlyMap<string, T>;
+}
+
 export interface MultiSearchConfig<T> {
   readonly message: string;
-  readonly chosen: ReadonlyMap<string, T>;
+  readonly memory: SearchMemory<T>;
   readonly source: SearchSource<T>;
-  /** For the name of a row. */
+  /** For a row without its box. */
   readonly columns: number;
   readonly pageSize: number;
   readonly style: Style;
@@ -48,16 +56,20 @@ const DEBOUNCE_MS = 150;
  */
 export const multiSearch: <T>(config: MultiSearchConfig<T>, context?: object) => Promise<Map<string, T>> =
   createPrompt<Map<string, never>, MultiSearchConfig<never>>((config, done) => {
-    const { message, source, style, columns, pageSize } = config;
+    const { message, memory, source, style, columns, pageSize } = config;
     const theme = makeTheme(config.theme);
     const [status, setStatus] = useState<'idle' | 'loading' | 'done'>('loading');
-    const [term, setTerm] = useState('');
+    const [term, setTerm] = useState(memory.term);
     const [rows, setRows] = useState<readonly Found<never>[]>([]);
     const [hasMore, setHasMore] = useState(false);
     const [problem, setProblem] = useState<string | undefined>();
     const [active, setActive] = useState(0);
-    const [chosen, setChosen] = useState<ReadonlyMap<string, never>>(config.chosen);
+    const [chosen, setChosen] = useState<ReadonlyMap<string, never>>(memory.chosen);
     const prefix = usePrefix({ status, theme });
+
+    useEffect((rl) => {
+      if (memory.term !== '') rl.write(memory.term);
+    }, []);
 
     useEffect(() => {
       const controller = new AbortController();
@@ -85,22 +97,26 @@ export const multiSearch: <T>(config: MultiSearchConfig<T>, context?: object) =>
 
     useKeypress((key, rl) => {
       const row = rows[active];
+      // A key that is no text must leave the text as it was.
+      const restore = (): void => {
+        rl.clearLine(0);
+        rl.write(term);
+      };
       if (isEnterKey(key)) {
         setStatus('done');
         done(new Map(chosen));
       } else if (isTabKey(key)) {
-        // The tab itself is not part of the text.
-        rl.clearLine(0);
-        rl.write(term);
+        restore();
         if (row === undefined) return;
         const changed = new Map(chosen);
         if (!changed.delete(row.key)) changed.set(row.key, row.value);
+        memory.chosen = changed;
         setChosen(changed);
       } else if (isUpKey(key) || isDownKey(key)) {
-        rl.clearLine(0);
-        rl.write(term);
+        restore();
         setActive(Math.min(Math.max(0, active + (isUpKey(key) ? -1 : 1)), Math.max(0, rows.length - 1)));
       } else {
+        memory.term = rl.line;
         setTerm(rl.line);
       }
     });
@@ -112,34 +128,35 @@ export const multiSearch: <T>(config: MultiSearchConfig<T>, context?: object) =>
       pageSize,
       loop: false,
       renderItem({ item, isActive }) {
-        const box = chosen.has(item.key) ? style.good(style.checked) : style.unchecked;
-        const name = fit(item.name, columns, style.ellipsis);
-        return `${isActive ? style.pointer : ' '} ${box} ${isActive ? style.accent(name) : name}`;
+        const box = chosen.has(item.key) ? style.good(CHECKED) : UNCHECKED;
+        const text = inColumns(item, columns, style);
+        return `${isActive ? style.pointer : ' '} ${box} ${isActive ? style.accent(text) : text}`;
       },
     });
-    const count = `${chosen.size} selected`;
+    const count = `${chosen.size} chosen`;
     if (status === 'done') return `${prefix} ${style.bold(message)} ${style.accent(count)}`;
     const { keysHelpTip } = theme.style as unknown as { keysHelpTip: (keys: [string, string][]) => string };
     const list =
       problem !== undefined
-        ? style.bad(`! ${problem}`)
+        ? style.bad(`! ${style.show(problem)}`)
         : rows.length > 0
           ? page
-          : status === 'loading'
-            ? style.dim('Searching')
-            : style.dim('Nothing matches.');
+          : style.dim(status === 'loading' ? 'Searching' : 'Nothing matches.');
     return [
-      `${prefix} ${style.bold(message)} ${style.dim(`(${count})`)} ${term}`,
+      `${prefix} ${style.bold(message)} ${style.dim(`(${count})`)} ${style.show(term)}`,
       [
         list,
-        hasMore ? style.dim('There are more: type to narrow it down.') : '',
+        ...(hasMore ? [style.dim('There are more: type to narrow it down.')] : []),
         keysHelpTip([
-          ['↑↓', 'move'],
+          ['arrows', 'move'],
           ['tab', 'choose'],
-          ['⏎', 'done'],
+          ['enter', 'done'],
         ]),
-      ]
-        .filter((line) => line !== '')
-        .join('\n'),
+      ].join('\n'),
     ];
   }) as never;
+
+function inColumns({ name, detail }: Found<never>, columns: number, style: Style): string {
+  const aside = fit(detail, Math.floor(columns / 2), style);
+  return `${fit(name, columns - widthOf(aside) - 2, style)}  ${aside}`;
+}

@@ -1,31 +1,42 @@
 import { Chalk } from 'chalk';
+import { visible } from '../../visible.js';
+import { ascii } from '../ascii.js';
 import type { Host } from '../host.js';
 import { isUtf8 } from '../locale.js';
 
+/** Adds colour to a text, or nothing. */
+export type Paint = (text: string) => string;
+
 /** How the wizard looks: colours where they are wanted, signs that the terminal can show. */
 export interface Style {
-  readonly bold: (text: string) => string;
-  readonly dim: (text: string) => string;
-  readonly accent: (text: string) => string;
-  readonly good: (text: string) => string;
-  readonly bad: (text: string) => string;
+  readonly hasColour: boolean;
+  readonly bold: Paint;
+  readonly dim: Paint;
+  readonly accent: Paint;
+  readonly good: Paint;
+  readonly bad: Paint;
+  /** Any text in characters that the terminal shows and does not obey. */
+  readonly show: (text: string) => string;
   readonly question: string;
   readonly done: string;
   readonly pointer: string;
-  readonly checked: string;
-  readonly unchecked: string;
   readonly back: string;
   readonly ellipsis: string;
   readonly separator: string;
   /** Frames of something that goes on. */
   readonly busy: readonly string[];
-  readonly keys: { readonly move: string; readonly enter: string };
 }
 
-export function styleFor(host: Host): Style {
-  const hasColour = (host.env['NO_COLOR'] ?? '') === '' && host.env['TERM'] !== 'dumb';
+/** What no list needs to tell by a sign alone; these two are read out as they are. */
+export const CHECKED = '[x]';
+export const UNCHECKED = '[ ]';
+
+/** Without colours for NO_COLOR, without other characters than ASCII for a locale that is not UTF-8. */
+export function styleFor(host: Pick<Host, 'env' | 'platform'>): Style {
+  const hasColour = (host.env['NO_COLOR'] ?? '') === '';
   const chalk = new Chalk({ level: hasColour ? 1 : 0 });
   const colours = {
+    hasColour,
     bold: chalk.bold,
     dim: chalk.dim,
     accent: chalk.cyan,
@@ -34,28 +45,24 @@ export function styleFor(host: Host): Style {
   };
   const signs = isUtf8(host)
     ? {
+        show: visible,
         question: '?',
         done: '✓',
         pointer: '❯',
-        checked: '◉',
-        unchecked: '◯',
         back: '←',
         ellipsis: '…',
         separator: '·',
         busy: ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'],
-        keys: { move: '↑↓', enter: '⏎' },
       }
     : {
+        show: (text: string) => ascii(visible(text)),
         question: '?',
         done: '+',
         pointer: '>',
-        checked: '[x]',
-        unchecked: '[ ]',
         back: '<',
         ellipsis: '...',
         separator: '-',
         busy: ['|', '/', '-', '\\'],
-        keys: { move: 'up/down', enter: 'enter' },
       };
   return { ...colours, ...signs };
 }
