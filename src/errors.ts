@@ -7,7 +7,7 @@ const EXIT_STATUS = {
   E_INTERNAL: 1,
   /** The database delivered other conversations than it counted in the same snapshot. */
   E_INCOMPLETE: 1,
-  /** `history --check` found a threshold crossed; what it found is on standard output. */
+  /** What was asked about is not well: a threshold of `history --check`, or the run of `status --exit-status`. */
   E_ALERT: 1,
   /** A flag, file or setting is wrong; nothing was started. */
   E_USAGE: 2,

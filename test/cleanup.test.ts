@@ -5,7 +5,7 @@ import { mkdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promise
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { cleanUpFiles, type CleanupOptions, type CleanupResult, type FileOutcome } from '../src/cleanup.js';
 import { partialName } from '../src/sinks/file.js';
@@ -87,6 +87,18 @@ describe('cleanup of files', () => {
       expect(hasFile(id)).toBe(true);
     }
     expect(await cleanUp()).toMatchObject(NOTHING);
+  });
+
+  it.each([-30, 30])('does not mind a clock of ours that is %d hours off', async (hours) => {
+    const due = await addStored(database.sql, root, { expiresIn: -1 });
+    const fresh = await addStored(database.sql, root, { expiresIn: 1 });
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + hours * 3_600_000 });
+    try {
+      expect(await cleanUp()).toMatchObject({ expired: 1, deleted: 1 });
+    } finally {
+      vi.useRealTimers();
+    }
+    expect([due, fresh].map(hasFile)).toEqual([false, true]);
   });
 
   it.each([{ gzip: true }, { format: 'markdown' as const }])(
@@ -405,6 +417,17 @@ describe('orphans', () => {
       failed: 0,
     });
     expect([old, young, known].map(hasFile)).toEqual([false, true, true]);
+  });
+
+  it('are not what is a day old by one clock only', async () => {
+    await addOrphan(25);
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() - 2 * 3_600_000 });
+    try {
+      expect((await cleanUp()).orphans).toMatchObject({ count: 0 });
+    } finally {
+      vi.useRealTimers();
+    }
+    expect((await cleanUp()).orphans).toMatchObject({ count: 1 });
   });
 
   it('are not what a user cannot see: they are looked for among everybody’s rows', async () => {

@@ -433,6 +433,7 @@ describe('in a database of another shape', () => {
   const A = 'aaaaaaaa-0000-4000-8000-000000000001';
   const B = 'bbbbbbbb-0000-4000-8000-000000000002';
   const C = 'bbbbbbbb-cccc-4000-8000-000000000003';
+  const D = 'aaaaaaaa-0000-4000-8000-000000000004';
 
   /** Each value listed must match as many as it says; what is listed, by facet. */
   async function listed(schema: string): Promise<Record<string, unknown>> {
@@ -497,31 +498,35 @@ describe('in a database of another shape', () => {
        insert into conversations values
          ('${A}', '${C}', 'template', 'approved', 'money', 'One', 7, '2025-01-01', 'NaN'),
          ('${B}', '${B}', 'template', 'draft', '', null, null, 'infinity', 4.5),
-         ('${C}', null, null, null, null, 'Three', 0, null, null)`,
+         ('${C}', null, null, null, null, 'Three', 0, null, null),
+         ('${D}', null, null, null, null, 'see bbbbbbbb-cccc', 0, null, null)`,
     );
     expect(await listed('scalars')).toEqual({
-      tier: [['template: 2'], 1],
-      status: [['approved: 1', 'draft: 1'], 1],
-      category: [['money: 1'], 2],
+      tier: [['template: 2'], 2],
+      status: [['approved: 1', 'draft: 1'], 2],
+      category: [['money: 1'], 3],
     });
     await withSurvey(database, { schema: 'scalars' }, async (survey) => {
       const { qualityScore, createdAt } = await survey.facets({ scope: 'all' });
-      expect(qualityScore).toEqual({ min: 4.5, max: null, none: 1 });
+      expect(qualityScore).toEqual({ min: 4.5, max: null, none: 2 });
       expect(createdAt).toEqual({
         min: '2025-01-01T00:00:00.000Z',
         max: '2025-01-01T00:00:00.000Z',
-        none: 1,
+        none: 2,
       });
       expect((await survey.search('')).found.map(({ id, turns }) => [id, turns])).toEqual([
         [B, null],
         [A, 7],
         [C, 0],
+        [D, 0],
       ]);
       expect((await survey.search('bbbbbbbb-cccc')).found.map(({ id }) => id)).toEqual([A, C]);
-      expect((await survey.search('bbbbbbbb')).found.map(({ id }) => id)).toEqual([B, A, C]);
+      expect((await survey.search('bbbbbbbb')).found.map(({ id }) => id)).toEqual([B, A, C, D]);
       const { found, next } = await survey.search('bbbbbbbb-c', { limit: 1 });
       expect(found.map(({ id }) => id)).toEqual([A]);
-      expect((await survey.search('bbbbbbbb-c', { after: next ?? undefined })).found).toHaveLength(1);
+      // Neither page has the title that holds the same text.
+      const rest = await survey.search('bbbbbbbb-c', { after: next ?? undefined });
+      expect(rest.found.map(({ id }) => id)).toEqual([C]);
       expect((await survey.search(C.toUpperCase())).found.map(({ id }) => id)).toEqual([A, C]);
     });
   });

@@ -48,7 +48,7 @@ export function planCleanup(flags: CleanupFlags, settings: AppSettings, cwd: str
 
 function planLogs(flags: CleanupFlags, settings: AppSettings, cwd: string): NonNullable<CleanupPlan['logs']> {
   if (settings.legalHold) {
-    throw new LoraExportError('E_USAGE', 'The configuration says legalHold: no audit row may be deleted.', {
+    throw new LoraExportError('E_USAGE', 'legalHold is on: no audit row may be deleted.', {
       hint: 'Set it to false when the hold is over.',
     });
   }

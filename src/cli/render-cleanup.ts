@@ -1,6 +1,7 @@
 import type { CleanupResult, FileOutcome, Orphans } from '../cleanup.js';
 import type { LogCleanupResult } from '../log-archive.js';
 import { size } from './render.js';
+import { visibleJson } from '../visible.js';
 
 /** What happened to the files, for people. */
 export function filesSummary(result: CleanupResult): string {
@@ -39,7 +40,7 @@ export function fileLine(file: FileOutcome): string | null {
 /** The same for programs: a contract, to which members may be added. `files` are those of a dry run. */
 export function filesJson(result: CleanupResult, files: readonly FileOutcome[], slot: Date | null): string {
   const { orphans, recovery } = result;
-  return JSON.stringify({
+  return visibleJson({
     cleanup: 'files',
     slot: slot?.toISOString() ?? null,
     dry_run: result.dryRun,
@@ -95,7 +96,7 @@ export function logsJson(
   { dryRun, deleted, kept, archive, recovery }: LogCleanupResult,
   slot: Date | null,
 ): string {
-  return JSON.stringify({
+  return visibleJson({
     cleanup: 'logs',
     slot: slot?.toISOString() ?? null,
     dry_run: dryRun,

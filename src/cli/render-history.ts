@@ -5,7 +5,7 @@ import type { RecordedRun } from '../db/recorded-runs.js';
 import type { HistoryPage } from '../history.js';
 import { RULES, type Rule } from '../judging/rules.js';
 import { repetitionOf } from '../repetition.js';
-import { visible } from '../visible.js';
+import { visible, visibleJson } from '../visible.js';
 import { size, table } from './render.js';
 
 /** How many ids per rule are shown; JSON has all that the log has. */
@@ -51,7 +51,7 @@ export function pageNote(
 
 /** The same for programs: a contract, to which members may be added. */
 export function pageJson({ total, page, limit, exports }: HistoryPage): string {
-  return JSON.stringify({ total, page, limit, exports: exports.map(listedJson) });
+  return visibleJson({ total, page, limit, exports: exports.map(listedJson) });
 }
 
 function listedJson(run: RecordedRun): Record<string, unknown> {
@@ -81,7 +81,7 @@ function listedJson(run: RecordedRun): Record<string, unknown> {
 export function runJson(run: RecordedRun): string {
   const { run: details } = run;
   const { like, flags, problem } = repetitionOf(run);
-  return JSON.stringify({
+  return visibleJson({
     ...listedJson(run),
     created_at: run.createdAt,
     updated_at: run.updatedAt,
@@ -164,7 +164,7 @@ function settingLines({ result: _result, version: _version, ...config }: Recorde
   const width = Math.max(NAME_WIDTH, ...names.map((name) => Math.min(name.length, 30) + 2));
   return names.map((name) => {
     const value = config[name];
-    return field(name, cut(typeof value === 'string' ? value : JSON.stringify(value), SETTING_LENGTH), width);
+    return field(name, cut(typeof value === 'string' ? value : visibleJson(value), SETTING_LENGTH), width);
   });
 }
 
@@ -203,7 +203,7 @@ function* resultLines(run: RecordedRun): Generator<string> {
 function* ruleLines(label: string, stored: unknown): Generator<string> {
   const parsed = counted.safeParse(stored);
   if (!parsed.success) {
-    if (stored !== null) yield `    ${label}: ${cut(JSON.stringify(stored), SETTING_LENGTH)}`;
+    if (stored !== null) yield `    ${label}: ${cut(visibleJson(stored), SETTING_LENGTH)}`;
     return;
   }
   for (const [rule, { count, ids }] of Object.entries(parsed.data)) {

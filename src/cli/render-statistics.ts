@@ -8,7 +8,7 @@ import {
   type Outcomes,
   type Statistics,
 } from '../statistics.js';
-import { visible } from '../visible.js';
+import { visible, visibleJson } from '../visible.js';
 import { conversations, size, table } from './render.js';
 
 /** Columns of a terminal that nothing here exceeds. */
@@ -172,7 +172,7 @@ function percent(part: number, whole: number): string {
 /** The same for programs: a contract, to which members may be added. */
 export function statisticsJson(statistics: Statistics): string {
   const { totals, formats, durations, users, buckets, storage } = statistics;
-  return JSON.stringify({
+  return visibleJson({
     since: statistics.since,
     until: statistics.until,
     by: statistics.by,
@@ -261,5 +261,5 @@ function checkCells({ name, value, limit }: Pick<Check, 'name' | 'value' | 'limi
 }
 
 export function checkJson({ ok, since, until, checks }: CheckReport): string {
-  return JSON.stringify({ ok, since, until, checks });
+  return visibleJson({ ok, since, until, checks });
 }

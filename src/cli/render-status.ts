@@ -1,5 +1,5 @@
 import { hasEnded, type ExportStatus } from '../status.js';
-import { visible } from '../visible.js';
+import { visible, visibleJson } from '../visible.js';
 import { progressBar, type Charset } from './progress-bar.js';
 import { conversations, size } from './render.js';
 
@@ -13,7 +13,7 @@ const RESERVED = 3;
 /** How an export stands, for programs: a contract, to which members may be added. */
 export function statusJson(status: ExportStatus): string {
   return escaped(
-    JSON.stringify({
+    visibleJson({
       export_id: status.exportId,
       status: status.status,
       progress: status.progress,

@@ -1,6 +1,6 @@
 import type { ValidationSummary } from '../validate.js';
 import type { LocatedProblem } from '../validate/problem-log.js';
-import { visible } from '../visible.js';
+import { visible, visibleJson } from '../visible.js';
 
 type Finding = Omit<LocatedProblem, 'line'> & { readonly line?: number | null };
 
@@ -38,7 +38,7 @@ function counted(count: number, noun: string): string {
 /** The same for programs: a contract, to which members may be added. */
 export function validationJson(file: string, summary: ValidationSummary): string {
   const { format, target, shape, rows, bytes, errors, warnings, problems, byRule, limits, valid } = summary;
-  return `${JSON.stringify({
+  return `${visibleJson({
     file,
     format,
     target,

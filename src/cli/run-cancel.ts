@@ -1,5 +1,6 @@
 import { cancelExport } from '../queue.js';
 import { withAccess, type App, type AppSettings } from './app.js';
+import { visibleJson } from '../visible.js';
 
 /** `export --cancel ID`. */
 export async function runCancel(
@@ -9,6 +10,6 @@ export async function runCancel(
   json: boolean,
 ): Promise<void> {
   await withAccess(app, settings, 'cancel', (access) => cancelExport(access, exportId));
-  if (json) app.terminal.data(`${JSON.stringify({ export_id: exportId, status: 'failed' })}\n`);
+  if (json) app.terminal.data(`${visibleJson({ export_id: exportId, status: 'failed' })}\n`);
   else app.terminal.line(`Cancelled ${exportId}. Nothing of it will be published.`);
 }

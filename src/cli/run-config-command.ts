@@ -7,6 +7,7 @@ import type { Preset } from './presets.js';
 import { table } from './render.js';
 import { definitionOf, settingKeys, type Scalar, type SettingKey } from './setting-definitions.js';
 import type { ConnectionFlags, SettledSetting } from './settings.js';
+import { visibleJson } from '../visible.js';
 
 export interface ConfigFlags extends ConnectionFlags {
   readonly json?: boolean;
@@ -16,7 +17,7 @@ export interface ConfigFlags extends ConnectionFlags {
 export async function runConfigCommand(app: App, flags: ConfigFlags): Promise<void> {
   const settings = await app.readSettings(flags);
   if (flags.json) {
-    app.terminal.data(`${JSON.stringify(configJson(settings))}\n`);
+    app.terminal.data(`${visibleJson(configJson(settings))}\n`);
     return;
   }
   app.terminal.data(

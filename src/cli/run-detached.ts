@@ -11,6 +11,7 @@ import type { ExportRequest } from '../request.js';
 import type { App, AppSettings } from './app.js';
 import type { ExportFlags } from './export-request.js';
 import { conversations } from './render.js';
+import { visibleJson } from '../visible.js';
 
 const PROGRAM = fileURLToPath(new URL('../../bin/lora-export.js', import.meta.url));
 
@@ -41,7 +42,7 @@ export async function runDetached(
   );
   app.terminal.data(
     flags.json
-      ? `${JSON.stringify({ export_id: exportId, status: 'queued', matched_count: matched })}\n`
+      ? `${visibleJson({ export_id: exportId, status: 'queued', matched_count: matched })}\n`
       : `${exportId}\n`,
   );
 }

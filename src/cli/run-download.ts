@@ -10,6 +10,7 @@ import { prepareStream } from '../sinks/stream.js';
 import { withAccess, type App } from './app.js';
 import { size } from './render.js';
 import type { ConnectionFlags } from './settings.js';
+import { visibleJson } from '../visible.js';
 
 export interface DownloadFlags extends ConnectionFlags {
   readonly output?: string;
@@ -109,7 +110,7 @@ function summaryJson(
   { exportId, fileName, mediaType, size: bytes, sha256 }: Download,
   file: string | null,
 ): string {
-  return JSON.stringify({
+  return visibleJson({
     export_id: exportId,
     file,
     name: fileName,

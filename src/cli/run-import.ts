@@ -6,6 +6,7 @@ import { importConversations, type ImportInput, type ImportResult } from '../imp
 import { withConnection, type App } from './app.js';
 import { conversations } from './render.js';
 import type { ConnectionFlags } from './settings.js';
+import { visibleJson } from '../visible.js';
 
 export interface ImportFlags extends ConnectionFlags {
   readonly status?: string;
@@ -35,7 +36,7 @@ export async function runImport(app: App, files: readonly string[], flags: Impor
           },
         );
         terminal.clearStatus();
-        if (flags.json) terminal.data(`${JSON.stringify(result)}\n`);
+        if (flags.json) terminal.data(`${visibleJson(result)}\n`);
         else terminal.line(importSummary(result));
       }
     }),

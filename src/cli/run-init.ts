@@ -5,6 +5,7 @@ import { LoraExportError } from '../errors.js';
 import { withConnection, type App, type AppSettings, type OpenDatabase } from './app.js';
 import { conversations, table } from './render.js';
 import type { ConnectionFlags } from './settings.js';
+import { visibleJson } from '../visible.js';
 
 export interface InitFlags extends ConnectionFlags {
   readonly demo?: boolean;
@@ -59,8 +60,7 @@ async function apply(
       ...(withSource ? { sourceSchema: settings.schema } : {}),
     });
     const loaded = flags.demo ? await loadDemo(sql, settings.schema, app.host.signal) : null;
-    if (flags.json)
-      terminal.data(`${JSON.stringify({ database: target.label, demo_conversations: loaded })}\n`);
+    if (flags.json) terminal.data(`${visibleJson({ database: target.label, demo_conversations: loaded })}\n`);
     else {
       terminal.line(`Ready: ${target.label} has the audit tables in schema ${settings.auditSchema}.`);
       if (loaded !== null) {
@@ -83,7 +83,7 @@ async function drop(
       schema: auditSchema,
       force: flags.force === true,
     });
-    if (flags.json) app.terminal.data(`${JSON.stringify({ dropped, rows })}\n`);
+    if (flags.json) app.terminal.data(`${visibleJson({ dropped, rows })}\n`);
     else if (dropped.length === 0) app.terminal.line('There were no audit tables to drop.');
     else
       app.terminal.line(
@@ -101,7 +101,7 @@ async function verify(
   const checks = await withConnection(app, database, 'init', (sql) =>
     verifySchema(sql, { schema: auditSchema }),
   );
-  app.terminal.data(flags.json ? `${JSON.stringify(checks)}\n` : checksTable(checks));
+  app.terminal.data(flags.json ? `${visibleJson(checks)}\n` : checksTable(checks));
   const failed = checks.filter(({ ok }) => !ok);
   if (failed.length === 0) return;
   throw new LoraExportError(

@@ -69,7 +69,7 @@ async function write(stream: Writable, { exportId }: ExportStatus, text: string)
 
 function failed({ exportId, errorMessage }: ExportStatus): LoraExportError {
   const error = new LoraExportError(
-    'E_INTERNAL',
+    'E_ALERT',
     `Export ${exportId} failed: ${errorMessage ?? 'no reason was recorded'}`,
   );
   error.exportId = exportId;

@@ -6,6 +6,7 @@ import { LoraExportError } from '../errors.js';
 import { visible } from '../visible.js';
 import { Digest } from './digest.js';
 import { outputError } from './output-errors.js';
+import { syncDirectory } from './sync-directory.js';
 import type { Destination, DestinationContext, OutputRecord, Published, Sink } from './sink.js';
 
 /** Marks the directory as ours: cleanup works in no other. */
@@ -251,16 +252,6 @@ async function moveUnderLock(temporary: string, final: string): Promise<boolean>
   } finally {
     await handle.close();
     await unlink(lock);
-  }
-}
-
-/** The name itself is data of the directory: without this a crash could lose a file that was reported as written. */
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await open(directory, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
   }
 }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { spawn } from '@lydell/node-pty';
@@ -101,6 +102,26 @@ test('a detached export survives the closing of its terminal', async () => {
   await letGo();
   await untilStatus('completed');
   expect((await readFile(box.path('out.jsonl'), 'utf8')).trimEnd().split('\n')).toHaveLength(600);
+});
+
+test('a detached export is watched from another process until it is complete', async () => {
+  await seed(database.sql, 600);
+  const letGo = await lockTable(database.sql, 'conversation_turns');
+  const { stdout: id } = await box.lora(['export', '--detach', '-o', 'out.jsonl']);
+  await untilStatus('processing');
+  const watcher = start(['status', id.trim(), '--watch', '--json', '--interval', '0.2']);
+  await once(watcher.child.stdout as NodeJS.ReadableStream, 'data');
+  await letGo();
+  const { exitCode, stdout, stderr } = await watcher.ended;
+  expect(exitCode, stderr).toBe(0);
+  const seen = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { status: string; progress: number });
+  expect(seen[0]).toMatchObject({ status: 'processing' });
+  expect(seen.at(-1)).toMatchObject({ status: 'completed', progress: 100 });
+  const progress = seen.map((state) => state.progress);
+  expect(progress).toEqual(progress.toSorted((one, other) => one - other));
 });
 
 test('a worker that is killed loses its export to the next, which finishes it once', async () => {
