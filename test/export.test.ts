@@ -483,6 +483,12 @@ describe('what is recorded', () => {
       layout: { compact: false, bom: true, rawCells: false },
       gzip: false,
       strict: false,
+      tokens: false,
+      allowEmpty: false,
+      force: false,
+      batchSize: 100,
+      allUsers: false,
+      requireAll: false,
       output: { kind: 'managed', directory, retentionHours: 2 },
       source: expect.objectContaining({ schema: 'public', role: 'postgres' }) as unknown,
       user: 'given',
@@ -498,6 +504,7 @@ describe('what is recorded', () => {
         size: bytes.length,
         sha256,
         taken_at: result.takenAt,
+        row_security: false,
       },
     });
     expect(run).toMatchObject({
