@@ -61,6 +61,8 @@ export interface ExportContext {
   readonly host?: string | undefined;
   /** Longest silence of the database while it owes an answer, in milliseconds. Default: 60,000. */
   readonly stallMs?: number | undefined;
+  /** Longest time for the whole export, in milliseconds. Default: any. */
+  readonly timeoutMs?: number | undefined;
   /** Exports of so many conversations are jobs: `queued` first, for others to see. Default: 500. */
   readonly jobFrom?: number | undefined;
   /** Exports that one user may begin within an hour. Default: any number. */
@@ -182,6 +184,9 @@ interface Run extends Plan {
   readonly trail: AuditTrail;
 }
 
+/** No further attempt begins later than this. */
+const RETRY_MS = 5 * 60_000;
+
 /** How often an export is tried at all, by however many workers. */
 export const MOST_ATTEMPTS = 3;
 
@@ -205,12 +210,14 @@ async function carryOut(plan: Plan | ClaimedExport, context: ExportContext): Pro
     onNotice: (text) => context.onEvent?.({ kind: 'notice', text }),
   });
   const run: Run = { ...plan, context, userId, trail };
-  const signal = AbortSignal.any([trail.taken, ...(context.signal ? [context.signal] : [])]);
+  const deadline = deadlineAfter(context.timeoutMs);
+  const signal = AbortSignal.any([trail.taken, deadline.signal, ...(context.signal ? [context.signal] : [])]);
   try {
     return await withRetries(
       {
         attempts: destination.restartable ? MOST_ATTEMPTS + 1 - (claim?.attempt ?? 1) : 1,
         firstPauseMs: 1_000,
+        totalMs: RETRY_MS,
         signal,
         onRetry: (error, next) => context.onEvent?.({ kind: 'retry', ...next, reason: error.message }),
       },
@@ -221,8 +228,24 @@ async function carryOut(plan: Plan | ClaimedExport, context: ExportContext): Pro
     if (error instanceof LoraExportError) error.exportId = exportId;
     throw error;
   } finally {
+    deadline.clear();
     trail.close();
   }
+}
+
+/** Aborts when the time for the whole export is over. */
+function deadlineAfter(timeoutMs: number | undefined): { signal: AbortSignal; clear: () => void } {
+  const controller = new AbortController();
+  if (timeoutMs === undefined) return { signal: controller.signal, clear: () => undefined };
+  const timer = setTimeout(() => {
+    const seconds = timeoutMs / 1000;
+    controller.abort(
+      new LoraExportError('E_STALLED', `The export took longer than the ${seconds} s that it was given.`, {
+        hint: 'Give it more with --timeout, or export less.',
+      }),
+    );
+  }, timeoutMs);
+  return { signal: controller.signal, clear: () => clearTimeout(timer) };
 }
 
 /** The audit log on behalf of the one who exports. */
@@ -276,7 +299,7 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
       if (!isPooled) await trail.start(matched);
       const { rowSecurity } = source;
       context.onEvent?.({ kind: 'started', exportId, matched: tally.matched, rowSecurity });
-      refuseNothing(tally, request);
+      refuseNothing(tally, request, source);
       const file = await destination.open();
       const sink = request.gzip ? gzipped(file) : file;
       sinks.push(sink);

@@ -50,10 +50,16 @@ export async function queueExport(input: ExportRequestInput, context: ExportCont
     const user = requireUser(identity);
     context.onEvent?.({ kind: 'recovered', recovery: await recoverDeadRuns(access, host) });
     await requireAllowance(access, user, context.maxPerHour);
-    const matched = await lookAtSource(request, context, { purpose: 'count' }, ({ snapshot, source }) =>
-      countConversations(snapshot, source, request),
+    const matched = await lookAtSource(
+      request,
+      context,
+      { purpose: 'count' },
+      async ({ snapshot, source }) => {
+        const matched = await countConversations(snapshot, source, request);
+        refuseNothing({ matched }, request, source);
+        return matched;
+      },
     );
-    refuseNothing({ matched }, request);
     await startExport(connection, auditSchema, {
       exportId,
       userId: user,

@@ -6,6 +6,8 @@ export interface RetryOptions {
   readonly attempts: number;
   /** The first pause in milliseconds; each further one is four times as long, all ± 50 %. */
   readonly firstPauseMs: number;
+  /** No further attempt begins later than this after the first, in milliseconds. Default: any time. */
+  readonly totalMs?: number;
   readonly signal?: AbortSignal | undefined;
   /** Told before each pause. */
   readonly onRetry?: (error: LoraExportError, next: { attempt: number; pauseMs: number }) => void;
@@ -16,6 +18,7 @@ export async function withRetries<T>(
   options: RetryOptions,
   action: (attempt: number) => Promise<T>,
 ): Promise<T> {
+  const started = performance.now();
   for (let attempt = 1; ; attempt++) {
     try {
       return await action(attempt);
@@ -23,6 +26,7 @@ export async function withRetries<T>(
       const passes = error instanceof LoraExportError && error.retryable;
       if (!passes || attempt >= options.attempts || options.signal?.aborted) throw error;
       const pauseMs = Math.round(options.firstPauseMs * 4 ** (attempt - 1) * (0.5 + Math.random()));
+      if (performance.now() - started + pauseMs > (options.totalMs ?? Number.POSITIVE_INFINITY)) throw error;
       options.onRetry?.(error, { attempt: attempt + 1, pauseMs });
       // An abort during the pause is told by its reason, not by the timer.
       await sleep(pauseMs, undefined, { signal: options.signal }).catch(() => {

@@ -35,6 +35,13 @@ describe('withRetries', () => {
     expect(calls).toEqual([1, 2, 3]);
   });
 
+  it('begins no further attempt when that would be too late', async () => {
+    const { calls, action } = failing(9, passing);
+    const options = { attempts: 9, firstPauseMs: FOR_EVER_MS, totalMs: 1_000 };
+    await expect(withRetries(options, action)).rejects.toThrow('lost');
+    expect(calls).toEqual([1]);
+  });
+
   it('tries once when it may try once', async () => {
     const { calls, action } = failing(1, passing);
     await expect(withRetries({ attempts: 1, firstPauseMs: FOR_EVER_MS }, action)).rejects.toThrow('lost');

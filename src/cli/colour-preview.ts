@@ -14,7 +14,7 @@ export function colourPreview(text: string, extension: string, chalk: ChalkInsta
 }
 
 /** One regular expression finds every token of a line of JSON; what it does not find stays as it is. */
-function colourJson(line: string, chalk: ChalkInstance): string {
+export function colourJson(line: string, chalk: ChalkInstance): string {
   return line.replace(
     /("(?:[^"\\]|\\.)*")(\s*:)?|\b(true|false|null)\b|-?\d+(?:\.\d+)?(?:e[+-]?\d+)?/gi,
     (token, string: string | undefined, colon: string | undefined, word: string | undefined) => {
@@ -37,7 +37,7 @@ function csvTable(text: string): string {
  * RFC 4180, for a text that is known to be well-formed: it was just written. One regular expression would do, but runs
  * out of stack on a cell of some megabytes.
  */
-function parseCsv(text: string): string[][] {
+export function parseCsv(text: string): string[][] {
   const rows: string[][] = [];
   let row: string[] = [];
   for (let index = 0; index < text.length;) {

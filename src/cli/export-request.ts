@@ -76,6 +76,7 @@ export interface ExportFlags extends ConnectionFlags {
   readonly maxSkipped?: { count: number } | { percent: number };
   readonly preview?: number | true;
   readonly stallTimeout?: number;
+  readonly timeout?: number;
   readonly json?: boolean;
   readonly debug?: boolean;
 }

@@ -165,3 +165,8 @@ export function presetName(value: string): string {
   }
   return value;
 }
+
+/** Seconds as they are typed, in milliseconds; undefined stays so. */
+export function milliseconds(seconds: number | undefined): number | undefined {
+  return seconds === undefined ? undefined : seconds * 1000;
+}

@@ -37,11 +37,21 @@ export async function run(argv: readonly string[], host: Host): Promise<number> 
   }
 }
 
-/** Without a command: on a terminal the wizard, elsewhere the help. */
+/**
+ * Without a command: on a terminal the wizard.
+ * @throws LoraExportError `E_USAGE` elsewhere, after the help
+ */
 async function begin(program: Command, host: Host, terminal: Terminal): Promise<void> {
-  if (host.stdin.isTTY !== true || host.stderr.isTTY !== true) {
-    program.outputHelp();
-    return;
+  const { stdin, stderr, env } = host;
+  if (stdin.isTTY !== true || stderr.isTTY !== true || env['TERM'] === 'dumb') {
+    terminal.line(program.helpInformation());
+    throw new LoraExportError(
+      'E_USAGE',
+      'Without a terminal to ask questions on, flags say what to export.',
+      {
+        hint: 'For example: lora-export export --format jsonl --scope approved --output FILE. See `lora-export help export`.',
+      },
+    );
   }
   const { runWizard } = await import('./run-wizard.js');
   await runWizard(new App(host, terminal, []));

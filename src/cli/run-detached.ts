@@ -62,6 +62,7 @@ async function startWorker(
     const words = ['worker', '--job', exportId, '--log', log, '--schema', settings.schema];
     if (settings.allUsers) words.push('--all-users');
     if (flags.stallTimeout !== undefined) words.push('--stall-timeout', String(flags.stallTimeout));
+    if (flags.timeout !== undefined) words.push('--timeout', String(flags.timeout));
     // In a session of its own the worker outlives the terminal. Settings travel in the environment: a password in the
     // words of a command can be read by everybody.
     const worker = spawn(process.execPath, [PROGRAM, ...words], {

@@ -6,7 +6,7 @@ import { planExport } from '../plan.js';
 import { parseRequest, type ExportRequest } from '../request.js';
 import type { App, AppSettings } from './app.js';
 import { toRequest, type ExportFlags } from './export-request.js';
-import { kebab } from './flags.js';
+import { kebab, milliseconds } from './flags.js';
 import { openMetrics } from './metrics-log.js';
 import { requestLike } from './request-like.js';
 import { conversations, exportJson, exportSummary, planJson, planText } from './render.js';
@@ -33,6 +33,7 @@ const GOES_WITH_LIKE: ReadonlySet<keyof ExportFlags> = new Set([
   'batchSize',
   'retentionHours',
   'stallTimeout',
+  'timeout',
   'jobFrom',
   'json',
   'debug',
@@ -69,7 +70,6 @@ export async function runExport(app: App, flags: ExportFlags): Promise<void> {
     const { saveAndTell } = await import('./save-preset.js');
     await saveAndTell(app, settings, flags.savePreset, wanted, flags.force === true);
   }
-  const stallMs = flags.stallTimeout === undefined ? undefined : flags.stallTimeout * 1000;
   await app.withDatabase(settings, async (database) => {
     const request =
       flags.like === undefined ? typed : await requestLike(app, settings, database, flags.like, typed);
@@ -77,7 +77,8 @@ export async function runExport(app: App, flags: ExportFlags): Promise<void> {
       database: database.target,
       stream: host.stdout,
       signal: host.signal,
-      stallMs,
+      stallMs: milliseconds(flags.stallTimeout),
+      timeoutMs: milliseconds(flags.timeout),
       jobFrom: flags.jobFrom ?? settings.jobFrom,
       maxPerHour: settings.maxExportsPerHour ?? undefined,
       onEvent: eventTeller(app),

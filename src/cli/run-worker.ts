@@ -2,6 +2,7 @@ import { unlink } from 'node:fs/promises';
 import { LoraExportError } from '../errors.js';
 import { runWorker, type WorkerEvent } from '../worker.js';
 import { withAccess, type App } from './app.js';
+import { milliseconds } from './flags.js';
 import { exportJson, exportSummary, failureJson, failureText } from './render.js';
 import { openMetrics, type Metrics, type RunMetrics } from './metrics-log.js';
 import type { ConnectionFlags } from './settings.js';
@@ -12,6 +13,7 @@ export interface WorkerFlags extends ConnectionFlags {
   readonly job?: string;
   readonly poll?: number;
   readonly stallTimeout?: number;
+  readonly timeout?: number;
   readonly log?: string;
   readonly metricsFile?: string;
   readonly logFormat?: string;
@@ -34,8 +36,9 @@ export async function runWorkerCommand(app: App, flags: WorkerFlags): Promise<vo
       exportDirectory: settings.exportDirectory,
       exportId: flags.job,
       drain: flags.drain,
-      pollMs: flags.poll === undefined ? undefined : flags.poll * 1000,
-      stallMs: flags.stallTimeout === undefined ? undefined : flags.stallTimeout * 1000,
+      pollMs: milliseconds(flags.poll),
+      stallMs: milliseconds(flags.stallTimeout),
+      timeoutMs: milliseconds(flags.timeout),
       signal: host.signal,
       onEvent: eventTeller(app),
       onWorkerEvent: workerTeller(app, flags, openMetrics(settings, app.terminal)),

@@ -2,6 +2,8 @@ import { LoraExportError } from '../errors.js';
 import type { Host } from './host.js';
 import { failureJson, failureText } from './render.js';
 import { visible } from '../visible.js';
+import { ascii } from './ascii.js';
+import { isUtf8 } from './locale.js';
 
 /** The only code that touches standard output, standard error and what a terminal can do. */
 export class Terminal {
@@ -39,20 +41,26 @@ export class Terminal {
   /** A line about the data, to standard error; control characters are made visible. */
   line(text: string): void {
     this.#status?.pause();
-    this.#host.stderr.write(`${text.split('\n').map(visible).join('\n')}\n`);
+    this.#host.stderr.write(`${text.split('\n').map(this.#show).join('\n')}\n`);
     this.#status?.resume();
   }
 
   /** What is going on right now: one line that replaces itself, only where somebody watches. */
   async status(text: string): Promise<void> {
     if (!this.isInteractive) return;
-    this.#statusText = visible(text);
+    this.#statusText = this.#show(text);
     const status = await (this.#loading ??= createStatus(this.#host));
     // It may have been cleared, or another text come in, while the spinner was loading.
     if (this.#statusText === undefined) return;
     this.#status = status;
     status.show(this.#statusText);
   }
+
+  /** Control characters visible; on a terminal that knows no other characters, in ASCII. */
+  readonly #show = (text: string): string => {
+    const shown = visible(text);
+    return this.#host.stderr.isTTY === true && !isUtf8(this.#host) ? ascii(shown) : shown;
+  };
 
   clearStatus(): void {
     this.#statusText = undefined;
@@ -85,12 +93,14 @@ interface Status {
   stop(): void;
 }
 
-async function createStatus({ stderr, env }: Host): Promise<Status> {
+async function createStatus(host: Host): Promise<Status> {
+  const { stderr, env } = host;
   const { default: ora } = await import('ora');
   const color = (env['NO_COLOR'] ?? '') === '' ? ('cyan' as const) : false;
   const spinner = ora({
     stream: stderr as NodeJS.WriteStream,
     color,
+    ...(isUtf8(host) ? {} : { spinner: 'line' as const }),
     discardStdin: false,
     hideCursor: false,
   });

@@ -6,10 +6,16 @@ import type { ValidationSummary } from '../validate.js';
 import type { Counts, RuleCounts, Tally } from './tally.js';
 
 /** @throws LoraExportError `E_EMPTY` when nothing matched: an empty training set is a mistake */
-export function refuseNothing({ matched }: Pick<Tally, 'matched'>, { allowEmpty }: ExportRequest): void {
+export function refuseNothing(
+  { matched }: Pick<Tally, 'matched'>,
+  { allowEmpty }: ExportRequest,
+  { rowSecurity }: Pick<Source, 'rowSecurity'>,
+): void {
   if (matched > 0 || allowEmpty) return;
   throw new LoraExportError('E_EMPTY', 'No conversations matched.', {
-    hint: 'Check the scope and the filters (`--dry-run` counts without exporting), or pass --allow-empty.',
+    hint: rowSecurity
+      ? "Row level security applies, and hides what is not the user's: check --user (`lora-export doctor` counts what he sees), then scope and filters."
+      : 'Check the scope and the filters (`--dry-run` counts without exporting), or pass --allow-empty.',
   });
 }
 

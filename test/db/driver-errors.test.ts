@@ -343,6 +343,9 @@ it('reads errors of a pooler, which names their severity as older servers do', (
     code: '3D000',
     severity_local: 'FATAL',
   });
-  const told = translateDatabaseError(error, parseDatabaseUrl('postgresql://me@pool:6432/nowhere', 'the test'));
+  const told = translateDatabaseError(
+    error,
+    parseDatabaseUrl('postgresql://me@pool:6432/nowhere', 'the test'),
+  );
   expect(told).toMatchObject({ code: 'E_DB_ACCESS' });
 });

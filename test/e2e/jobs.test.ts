@@ -246,3 +246,14 @@ test('--like asks again for what an earlier export asked for, on the data of tod
     absent.stderr.replace('6f3c0b1e-5d1a-4c0f-9a51-b8f0a2b7c9d4', 'ID'),
   );
 });
+
+test('--timeout ends an export that takes too long, with status 31 and no file', async () => {
+  await seed(database.sql, 3);
+  const letGo = await lockTable(database.sql, 'conversation_turns');
+  const { exitCode, stderr } = await box.lora(['export', '--timeout', '0.5', '-o', 'out.jsonl']);
+  await letGo();
+  expect(exitCode).toBe(31);
+  expect(stderr).toContain('took longer than the 0.5 s');
+  expect(await onlyRun(database.sql)).toMatchObject({ status: 'failed' });
+  expect(await box.files()).toEqual([]);
+});

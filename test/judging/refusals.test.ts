@@ -6,6 +6,8 @@ import { refuseFlawed, refuseNothing } from '../../src/judging/refusals.js';
 import { parseRequest, type ExportRequestInput } from '../../src/request.js';
 import { Tally, type Counts, type RuleCount } from '../../src/judging/tally.js';
 
+const OPEN = { rowSecurity: false };
+
 const SOUND: Counts = {
   matched: 10,
   written: 10,
@@ -145,10 +147,10 @@ describe('a bound on skips', () => {
 
 describe('when nothing matched', () => {
   it('the run fails unless an empty file will do', () => {
-    expect(() => refuseNothing(new Tally(0), parseRequest({}))).toThrow(
+    expect(() => refuseNothing(new Tally(0), parseRequest({}), OPEN)).toThrow(
       expect.objectContaining({ code: 'E_EMPTY', message: 'No conversations matched.' }),
     );
-    refuseNothing(new Tally(0), parseRequest({ allowEmpty: true }));
-    refuseNothing(new Tally(1), parseRequest({}));
+    refuseNothing(new Tally(0), parseRequest({ allowEmpty: true }), OPEN);
+    refuseNothing(new Tally(1), parseRequest({}), OPEN);
   });
 });

@@ -165,6 +165,11 @@ export function registerExport(program: Command, app: App): void {
       once(decimal(0.001, 87_840)),
     )
     .option(
+      '--timeout <seconds>',
+      'longest time for the whole export; default: any',
+      once(decimal(0.1, 864_000)),
+    )
+    .option(
       '--stall-timeout <seconds>',
       'longest silence of the database before giving up; default: 60',
       once(decimal(0.1, 86_400)),

@@ -15,6 +15,7 @@ export function registerWorker(program: Command, app: App): void {
       'pause between two looks at an empty queue; default: 2',
       once(decimal(0.1, 3600)),
     )
+    .option('--timeout <seconds>', 'longest time for one export; default: any', once(decimal(0.1, 864_000)))
     .option(
       '--stall-timeout <seconds>',
       'longest silence of the database before giving up; default: 60',
