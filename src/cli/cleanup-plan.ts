@@ -3,7 +3,20 @@ import { LoraExportError } from '../errors.js';
 import { LEAST_DAYS } from '../log-archive.js';
 import type { AppSettings } from './app.js';
 import { kebab } from './flags.js';
-import type { CleanupFlags } from './run-cleanup.js';
+import type { ConnectionFlags } from './settings.js';
+
+export interface CleanupFlags extends ConnectionFlags {
+  readonly files?: boolean;
+  readonly logs?: boolean;
+  readonly dryRun?: boolean;
+  readonly deleteOrphans?: boolean;
+  readonly olderThan?: number;
+  readonly archiveDir?: string;
+  readonly force?: boolean;
+  readonly schedule?: string;
+  readonly timezone?: string;
+  readonly json?: boolean;
+}
 
 /** What one run of `cleanup` is to do. */
 export interface CleanupPlan {

@@ -2,14 +2,14 @@ import type { Argument, Command, Option } from 'commander';
 import { bashScript } from './completion-bash.js';
 import { fishScript } from './completion-fish.js';
 import { zshScript } from './completion-zsh.js';
-import type { Shell } from './commands/completion.js';
 import type { Flag, Place, Values } from './completion-place.js';
 
 const writers = {
   bash: bashScript,
   zsh: zshScript,
   fish: fishScript,
-} satisfies Record<Shell, (name: string, places: readonly Place[]) => string>;
+} satisfies Record<string, (name: string, places: readonly Place[]) => string>;
+export type Shell = keyof typeof writers;
 
 /**
  * A script that completes the command line of a program. It is made of what the program's own parser knows, so that

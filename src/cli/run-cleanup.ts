@@ -6,24 +6,10 @@ import { cleanUpLogs } from '../log-archive.js';
 import type { Recovery } from '../recovery.js';
 import { openManagedDirectory, type ManagedDirectory } from '../sinks/managed-directory.js';
 import { withAccess, type App, type AppSettings, type OpenDatabase } from './app.js';
-import { planCleanup, type CleanupPlan } from './cleanup-plan.js';
+import { planCleanup, type CleanupFlags, type CleanupPlan } from './cleanup-plan.js';
 import { fileLine, filesJson, filesSummary, logsJson, logsSummary } from './render-cleanup.js';
 import type { Schedule, Slot } from './schedule.js';
-import type { ConnectionFlags } from './settings.js';
 import { recoveryLines } from './tell-events.js';
-
-export interface CleanupFlags extends ConnectionFlags {
-  readonly files?: boolean;
-  readonly logs?: boolean;
-  readonly dryRun?: boolean;
-  readonly deleteOrphans?: boolean;
-  readonly olderThan?: number;
-  readonly archiveDir?: string;
-  readonly force?: boolean;
-  readonly schedule?: string;
-  readonly timezone?: string;
-  readonly json?: boolean;
-}
 
 /** What one run needs. */
 interface Job {

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { App } from '../app.js';
 import { once, text, wholeNumber } from '../flags.js';
-import type { CleanupFlags } from '../run-cleanup.js';
+import type { CleanupFlags } from '../cleanup-plan.js';
 
 /** `cleanup`: expired files and, if asked, old rows of the audit log. */
 export function registerCleanup(program: Command, app: App): void {

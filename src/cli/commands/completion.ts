@@ -1,9 +1,9 @@
 import { Argument, type Command } from 'commander';
 import type { App } from '../app.js';
+import type { Shell } from '../completion.js';
 
 /** The shells for which there is a script. */
-export const SHELLS = ['bash', 'zsh', 'fish'] as const;
-export type Shell = (typeof SHELLS)[number];
+export const SHELLS = ['bash', 'zsh', 'fish'] as const satisfies readonly Shell[];
 
 /** `completion`: what a shell needs to complete the words of this program. */
 export function registerCompletion(program: Command, app: App): void {
