@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type postgres from 'postgres';
+import { record } from './recorded.js';
 
 /** One export as the log tells it; what is left out is null, or an ordinary value. */
 export interface PastRun {
@@ -25,23 +26,30 @@ export interface PastRun {
 
 /** Adds a past export as it would have been recorded, and returns its id. */
 export async function addPastRun(sql: postgres.ISql, run: PastRun = {}): Promise<string> {
-  const { status = 'completed', conversations = 10, keptHours = null, silent = 0 } = run;
-  const { bytes = null, ms = null, message = null, managed = false, deleted = false } = run;
+  const { status = 'completed', keptHours, ms = null, managed = false, deleted = false } = run;
+  const exportId = randomUUID();
   const at = run.at === undefined ? new Date() : new Date(run.at);
   const ended = new Date(at.getTime() + (ms ?? 0));
-  const expires = keptHours === null ? null : new Date(ended.getTime() + keptHours * 3_600_000);
-  const id = randomUUID();
-  await sql`
-    insert into export_logs (export_id, user_id, timestamp, format, config, conversation_count, file_size, status,
-      expires_at, error_message, created_at, updated_at)
-    values (${id}, ${run.user ?? randomUUID()}, ${at}, ${run.format ?? 'jsonl'}, '{}', ${conversations}, ${bytes},
-      ${status}, ${expires}, ${message}, ${at}, now() - ${silent} * interval '1 second')`;
-  if (run.alone !== true) {
-    await sql`
-      insert into export_runs (export_id, phase, duration_ms, storage_key, file_deleted_at, heartbeat_at, created_at)
-      values (${id}, ${status === 'queued' ? 'queued' : status === 'processing' ? 'writing' : 'done'}, ${ms},
-        ${managed ? `${id}/file.jsonl` : null}, ${deleted ? ended : null},
-        now() - ${silent} * interval '1 second', ${at})`;
-  }
-  return id;
+  return record(sql, {
+    exportId,
+    timestamp: at,
+    status,
+    config: {},
+    format: run.format ?? 'jsonl',
+    count: run.conversations ?? 10,
+    size: run.bytes ?? null,
+    error: run.message ?? null,
+    silent: run.silent ?? 0,
+    expiresAt: keptHours === undefined ? null : new Date(ended.getTime() + keptHours * 3_600_000),
+    ...(run.user === undefined ? {} : { userId: run.user }),
+    run:
+      run.alone === true
+        ? null
+        : {
+            phase: status === 'queued' ? 'queued' : status === 'processing' ? 'writing' : 'done',
+            duration_ms: ms,
+            storage_key: managed ? `${exportId}/file.jsonl` : null,
+            file_deleted_at: deleted ? ended : null,
+          },
+  });
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type postgres from 'postgres';
+import { record } from './recorded.js';
 
 export interface RecordedRow {
   readonly exportId?: string;
@@ -32,20 +33,33 @@ export interface RecordedRow {
 
 /** Adds an export to the audit log as it would look at some moment of its life, and returns its id. */
 export async function addRecordedRun(sql: postgres.ISql, row: RecordedRow = {}): Promise<string> {
-  const { exportId = randomUUID(), userId = randomUUID(), status = 'processing', age = 0, run = {} } = row;
-  await sql`
-    insert into export_logs (export_id, user_id, timestamp, format, config, conversation_count, file_size, status, file_url,
-      expires_at, error_message)
-    values (${exportId}, ${userId}, now() - ${age} * interval '1 hour', 'jsonl', '{}', ${row.count ?? 0},
-      ${row.fileSize ?? null}, ${status}, ${row.fileUrl ?? null}, now() + ${row.expiresIn ?? null}::float8 * interval '1 hour',
-      ${row.errorMessage ?? null})`;
-  if (run === null) return exportId;
-  await sql`
-    insert into export_runs (export_id, phase, worker_id, worker_host, attempt, heartbeat_at, matched_count, read_count,
-      written_count, progress, detached, sha256, output, storage_key, file_deleted_at, created_at)
-    values (${exportId}, ${run.phase ?? 'writing'}, ${randomUUID()}, ${run.host ?? null}, ${run.attempt ?? 1},
-      now() - ${run.silent ?? 0} * interval '1 second', ${row.count ?? 0}, ${run.read ?? 0}, ${run.read ?? 0},
-      ${run.progress ?? 0}, ${run.detached ?? false}, ${run.sha256 ?? null}, ${sql.json((run.output ?? {}) as never)},
-      ${run.storageKey ?? null}, case when ${run.isDeleted ?? false} then now() end, now() - ${age} * interval '1 hour')`;
-  return exportId;
+  const { status = 'processing', age = 0, expiresIn = null, run = {}, exportId, userId } = row;
+  return record(sql, {
+    status,
+    age,
+    expiresIn,
+    config: {},
+    count: row.count ?? 0,
+    size: row.fileSize ?? null,
+    fileUrl: row.fileUrl ?? null,
+    error: row.errorMessage ?? null,
+    silent: run?.silent ?? 0,
+    ...(exportId === undefined ? {} : { exportId }),
+    ...(userId === undefined ? {} : { userId }),
+    run: run && {
+      phase: run.phase ?? 'writing',
+      worker_id: randomUUID(),
+      worker_host: run.host ?? null,
+      attempt: run.attempt ?? 1,
+      matched_count: row.count ?? 0,
+      read_count: run.read ?? 0,
+      written_count: run.read ?? 0,
+      progress: run.progress ?? 0,
+      detached: run.detached ?? false,
+      sha256: run.sha256 ?? null,
+      output: run.output ?? {},
+      storage_key: run.storageKey ?? null,
+      file_deleted_at: run.isDeleted === true ? new Date() : null,
+    },
+  });
 }

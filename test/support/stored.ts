@@ -4,6 +4,7 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type postgres from 'postgres';
+import { record } from './recorded.js';
 import { MANAGED_MARKER } from '../../src/sinks/file.js';
 
 /** A name as exports generate it. */
@@ -52,16 +53,24 @@ export async function addStored(
     storageKey = `${exportId}/${STORED_NAME}`,
     fileDeletedAt = null,
   } = options;
-  await sql`
-    insert into export_logs (export_id, user_id, format, config, conversation_count, file_size, status, file_url,
-      expires_at, created_at, updated_at)
-    values (${exportId}, ${userId}, 'jsonl', ${sql.json({ note: 'zwei\u2028Zeilen "ä"\n' })}, 1, ${file?.length ?? 0}, ${status},
-      ${fileUrl}, now() + ${expiresIn}::float8 * interval '1 hour', now() - ${age}::int * interval '24 hours',
-      now() - ${age}::int * interval '24 hours')`;
-  await sql`
-    insert into export_runs (export_id, phase, worker_host, output, storage_key, file_deleted_at, heartbeat_at, progress)
-    values (${exportId}, 'done', ${host}, ${sql.json(output as never)}, ${storageKey}, ${fileDeletedAt},
-      now() - interval '1 hour', 100)`;
+  await record(sql, {
+    exportId,
+    userId,
+    status,
+    expiresIn,
+    age: age * 24,
+    silent: 3_600 + age * 86_400,
+    config: { note: 'zwei\u2028Zeilen "ä"\n' },
+    size: file?.length ?? 0,
+    fileUrl,
+    run: {
+      worker_host: host,
+      output,
+      storage_key: storageKey,
+      file_deleted_at: fileDeletedAt,
+      progress: 100,
+    },
+  });
   if (file !== null) {
     await mkdir(directory, { mode: 0o700 });
     await writeFile(join(directory, STORED_NAME), file);
