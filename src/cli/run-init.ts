@@ -1,4 +1,4 @@
-import { migrate, readMigrations, readSourceSchema, rollBack } from '../db/migrate.js';
+import { migrate, readHardening, readMigrations, readSourceSchema, rollBack } from '../db/migrate.js';
 import { verifySchema, type SchemaCheck } from '../db/verify.js';
 import { loadDemo } from '../demo.js';
 import { LoraExportError } from '../errors.js';
@@ -10,6 +10,7 @@ import { visibleJson } from '../visible.js';
 export interface InitFlags extends ConnectionFlags {
   readonly demo?: boolean;
   readonly withSource?: boolean;
+  readonly hardened?: boolean;
   readonly dryRun?: boolean;
   readonly verify?: boolean;
   readonly down?: boolean;
@@ -23,6 +24,11 @@ export async function runInit(app: App, flags: InitFlags): Promise<void> {
   if (modes.length > 1 || (modes.length === 1 && flags.demo)) {
     throw new LoraExportError('E_USAGE', '--dry-run, --verify, --down and --demo exclude each other.');
   }
+  if (flags.hardened && (flags.verify || flags.down)) {
+    throw new LoraExportError('E_USAGE', '--hardened is for applying and for --dry-run.', {
+      hint: '--verify shows by itself whether the log is hardened, and --down drops it hardened or not.',
+    });
+  }
   // The SQL is the same for every database, so printing it needs none.
   if (flags.dryRun) return printSql(app, flags);
   const settings = await app.readSettings(flags);
@@ -33,6 +39,7 @@ export async function runInit(app: App, flags: InitFlags): Promise<void> {
 async function printSql({ terminal }: App, flags: InitFlags): Promise<void> {
   const files = (await readMigrations()).map(({ sql }) => sql);
   if (flags.withSource) files.unshift(await readSourceSchema());
+  if (flags.hardened) files.push((await readHardening()).sql);
   terminal.data(files.join('\n'));
 }
 
@@ -55,14 +62,18 @@ async function apply(
   }
   await withConnection(app, database, 'init', async (sql) => {
     const withSource = isEmbedded || flags.withSource === true || flags.demo === true;
-    await migrate(sql, {
+    const { applied } = await migrate(sql, {
       schema: settings.auditSchema,
+      hardened: flags.hardened === true,
       ...(withSource ? { sourceSchema: settings.schema } : {}),
     });
     const loaded = flags.demo ? await loadDemo(sql, settings.schema, app.host.signal) : null;
-    if (flags.json) terminal.data(`${visibleJson({ database: target.label, demo_conversations: loaded })}\n`);
-    else {
-      terminal.line(`Ready: ${target.label} has the audit tables in schema ${settings.auditSchema}.`);
+    const hardened = applied.includes('hardened');
+    if (flags.json) {
+      terminal.data(`${visibleJson({ database: target.label, demo_conversations: loaded, hardened })}\n`);
+    } else {
+      const tables = hardened ? 'hardened audit tables' : 'audit tables';
+      terminal.line(`Ready: ${target.label} has the ${tables} in schema ${settings.auditSchema}.`);
       if (loaded !== null) {
         terminal.line(
           `Loaded ${conversations(loaded)} of the demo. Next: lora-export export --format jsonl --scope approved`,

@@ -99,6 +99,25 @@ export const USER_FOREIGN_KEY: ExpectedObject = {
   definition: 'FOREIGN KEY (user_id) REFERENCES auth.users(id) ON DELETE CASCADE',
 };
 
+/** Takes the place of {@link USER_FOREIGN_KEY} where `sql/optional/hardened.sql` was applied. */
+export const HARDENED_USER_FOREIGN_KEY: ExpectedObject = {
+  ...USER_FOREIGN_KEY,
+  definition: 'FOREIGN KEY (user_id) REFERENCES auth.users(id)',
+};
+
+/** Bits of `pg_trigger.tgtype` (PostgreSQL's pg_trigger.h). */
+const [ROW, BEFORE, DELETE, UPDATE, TRUNCATE] = [1, 2, 8, 16, 32];
+
+/** The triggers of `sql/optional/hardened.sql`; `type` is on what they fire, and when. */
+export const HARDENING_TRIGGERS: readonly {
+  readonly table: AuditTable;
+  readonly name: string;
+  readonly type: number;
+}[] = AUDIT_TABLES.flatMap((table) => [
+  { table, name: `${table}_hardened_delete`, type: BEFORE | DELETE | TRUNCATE },
+  { table, name: `${table}_hardened_update`, type: BEFORE | ROW | UPDATE },
+]);
+
 /** Names are those that PostgreSQL gives; a constraint with the same definition and another name is as good. */
 export const EXPECTED_CONSTRAINTS: readonly ExpectedObject[] = [
   { table: 'export_logs', name: 'export_logs_pkey', definition: 'PRIMARY KEY (id)' },

@@ -24,7 +24,10 @@ export function explainFailure(error: unknown, action: string, exportId?: string
   const cause = redactedCause(error, `SQLSTATE ${state}`);
   if (state === '42501') {
     return new ExportPermissionError(exportId ?? '*', {
-      hint: 'Row level security or a missing grant refuses it to this role.',
+      hint:
+        textFieldOf(error, 'constraint_name') === 'export_logs_hardened'
+          ? 'This log is hardened: only `cleanup --logs` removes rows, after it has archived them.'
+          : 'Row level security or a missing grant refuses it to this role.',
       cause,
     });
   }

@@ -7,8 +7,9 @@ import { identifier } from './identifier.js';
 import { readAuditTables } from './audit-catalog.js';
 import { shapeProblems } from './audit-problems.js';
 import { AUDIT_TABLES } from './audit-schema.js';
+import { isHardened } from './hardening.js';
 
-/** One file of `sql/` or `sql/down/`. */
+/** One file of `sql/`, with what belongs to it: `sql/optional/`, `sql/down/`. */
 export interface Migration {
   /** The file name without its extension, such as `001_export_logs`. */
   readonly name: string;
@@ -18,6 +19,8 @@ export interface Migration {
 // The way is the same from src/db and from dist/db.
 const UP = new URL('../../sql/', import.meta.url);
 const DOWN = new URL('../../sql/down/', import.meta.url);
+const HARDENED = new URL('optional/hardened.sql', UP);
+const UNHARDENED = new URL('hardened.sql', DOWN);
 const SOURCE_SCHEMA = new URL('../../fixtures/source-schema.sql', import.meta.url);
 
 /** Long enough for any audit statement to finish, short enough not to look like a hang. */
@@ -32,6 +35,11 @@ export async function readMigrations(): Promise<Migration[]> {
   return readNumberedFiles(UP);
 }
 
+/** Reads what makes the audit log hard to alter, and harder to erase: an option, to be applied after the migrations. */
+export async function readHardening(): Promise<Migration> {
+  return { name: 'hardened', sql: await readFile(HARDENED, 'utf8') };
+}
+
 /** Reads the usual shape of the two source tables, for databases that have none. */
 export async function readSourceSchema(): Promise<string> {
   return readFile(SOURCE_SCHEMA, 'utf8');
@@ -40,6 +48,8 @@ export async function readSourceSchema(): Promise<string> {
 /**
  * Creates or completes the audit tables: all migrations in one transaction, any number of times, also at the same
  * moment from several processes. Creates the schema when it is missing.
+ * @param options.hardened also applies {@link readHardening}; default: only where it was applied before, so that it stays
+ *   in place and up to date
  * @param options.lockTimeoutMs how long to wait for a table that another session uses, in milliseconds; default 10,000
  * @param options.sourceSchema also creates `conversations` and `conversation_turns` in this schema where they are missing;
  *   default: they are left alone
@@ -50,10 +60,15 @@ export async function readSourceSchema(): Promise<string> {
  */
 export async function migrate(
   sql: postgres.Sql,
-  options: { readonly schema: string; readonly sourceSchema?: string; readonly lockTimeoutMs?: number },
+  options: {
+    readonly schema: string;
+    readonly sourceSchema?: string;
+    readonly hardened?: boolean;
+    readonly lockTimeoutMs?: number;
+  },
 ): Promise<{ applied: string[] }> {
   const { schema, sourceSchema } = options;
-  const migrations = await readMigrations();
+  const [migrations, hardening] = await Promise.all([readMigrations(), readHardening()]);
   return alone(sql, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, async (tx) => {
     const applied: string[] = [];
     const apply = async (migration: Migration): Promise<void> => {
@@ -67,6 +82,7 @@ export async function migrate(
     await createAndEnter(tx, schema);
     await refuseOtherShape(tx, schema);
     for (const migration of migrations) await apply(migration);
+    if (options.hardened === true || (await isHardened(tx, schema))) await apply(hardening);
     return { applied };
   });
 }
@@ -88,7 +104,8 @@ export async function rollBack(
   sql: postgres.Sql,
   options: { readonly schema: string; readonly force?: boolean; readonly lockTimeoutMs?: number },
 ): Promise<{ dropped: string[]; rows: number }> {
-  const undo = (await readNumberedFiles(DOWN)).toReversed();
+  const [unharden, numbered] = await Promise.all([readFile(UNHARDENED, 'utf8'), readNumberedFiles(DOWN)]);
+  const undo = [unharden, ...numbered.toReversed().map(({ sql }) => sql)];
   return alone(sql, options.lockTimeoutMs ?? LOCK_TIMEOUT_MS, async (tx) => {
     if (!(await schemaExists(tx, options.schema))) return { dropped: [], rows: 0 };
     await enterSchema(tx, options.schema);
@@ -105,7 +122,7 @@ export async function rollBack(
     }
     // The files refuse by themselves too, for those who run them with psql.
     await tx`select set_config('lora_export.force', 'on', true)`;
-    for (const migration of undo) await tx.unsafe(migration.sql).simple();
+    for (const file of undo) await tx.unsafe(file).simple();
     return { dropped, rows };
   });
 }

@@ -20,10 +20,12 @@ import {
   EXPECTED_CONSTRAINTS,
   EXPECTED_INDEXES,
   EXPECTED_POLICIES,
+  HARDENED_USER_FOREIGN_KEY,
   USER_FOREIGN_KEY,
   type AuditTable,
 } from './audit-schema.js';
-import { readMigrations } from './migrate.js';
+import { hardeningProblems } from './hardening.js';
+import { readHardening, readMigrations } from './migrate.js';
 
 export { auditProblems } from './audit-problems.js';
 
@@ -51,20 +53,26 @@ export async function verifySchema(
   options: { readonly schema: string },
 ): Promise<SchemaCheck[]> {
   const { schema } = options;
-  const functionBody = await readTriggerFunction();
+  const [transitions, hardening] = await Promise.all([readTriggerFunction(), readHardening()]);
   return sql.begin('isolation level repeatable read read only', async (tx) => {
     // The catalog's printing functions qualify a name unless search_path leads to it; so let it lead nowhere.
     await tx`set local search_path = pg_catalog`;
     const tables = await readAuditTables(tx, schema);
     const auth = await readAuth(tx);
+    const constraints = await readConstraints(tx, schema);
     return [
       ...checkTables(tables),
       ...checkColumns(tables),
       ...checkIndexes(await readIndexes(tx, schema)),
-      ...checkConstraints(await readConstraints(tx, schema), auth.users),
+      ...checkConstraints(constraints, auth.users),
       ...checkRowSecurity(await readRowSecurity(tx, schema), auth.uid),
       ...checkPolicies(await readPolicies(tx, schema), auth.uid),
-      ...checkTrigger(await readTriggers(tx, schema), functionBody),
+      ...checkTrigger(await readTriggers(tx, schema), transitions),
+      checkHardening(
+        tables,
+        await hardeningProblems(tx, schema, functionBodyOf(hardening.sql)),
+        auth.users && !isUserKept(constraints),
+      ),
     ];
   });
 }
@@ -115,7 +123,8 @@ function checkIndexes(indexes: readonly Definition[]): SchemaCheck[] {
 }
 
 function checkConstraints(constraints: readonly Definition[], hasUsers: boolean): SchemaCheck[] {
-  const expectations = [...EXPECTED_CONSTRAINTS, ...(hasUsers ? [USER_FOREIGN_KEY] : [])];
+  const userKey = isUserKept(constraints) ? HARDENED_USER_FOREIGN_KEY : USER_FOREIGN_KEY;
+  const expectations = [...EXPECTED_CONSTRAINTS, ...(hasUsers ? [userKey] : [])];
   const checks = expectations.map(({ table, name, definition: expected }): SchemaCheck => {
     const ofTable = constraints.filter((constraint) => constraint.table === table);
     const ok = ofTable.some((constraint) => constraint.definition === expected);
@@ -127,6 +136,12 @@ function checkConstraints(constraints: readonly Definition[], hasUsers: boolean)
     checks.push({ group: 'constraint', name, expected, found: 'not applicable: no auth.users', ok: true });
   }
   return checks;
+}
+
+/** Whether a user who has exports cannot be deleted. */
+function isUserKept(constraints: readonly Definition[]): boolean {
+  const { table, definition } = HARDENED_USER_FOREIGN_KEY;
+  return constraints.some((constraint) => constraint.table === table && constraint.definition === definition);
 }
 
 function checkRowSecurity(enabled: ReadonlyMap<string, boolean>, hasUid: boolean): SchemaCheck[] {
@@ -193,10 +208,28 @@ function describeTrigger(trigger: Trigger, functionBody: string): string {
   return `${enabled ? 'enabled' : 'disabled'}, function ${same ? 'as in the migration' : 'of another version'}`;
 }
 
+/** The hardening is an option: it may be there or not, but what is there must hold. */
+function checkHardening(
+  tables: ReadonlyMap<AuditTable, FoundTable>,
+  problems: readonly string[] | null,
+  isUserLost: boolean,
+): SchemaCheck {
+  const check = { group: 'trigger', name: 'hardened', expected: 'applied or not' } as const;
+  if (!tables.has('export_logs')) return { ...check, found: 'not applicable: no audit tables', ok: true };
+  if (problems === null) return { ...check, found: 'not applied (optional)', ok: true };
+  const all = [...problems, ...(isUserLost ? [`${USER_FOREIGN_KEY.name} not as hardened`] : [])];
+  if (all.length === 0) return { ...check, found: 'applied', ok: true };
+  return { ...check, expected: 'applied', found: `incomplete: ${all.join(', ')}`, ok: false };
+}
+
 async function readTriggerFunction(): Promise<string> {
   const migration = (await readMigrations()).find(({ name }) => name.endsWith(TRIGGER));
-  const body = /\$\$(.*?)\$\$/s.exec(migration?.sql ?? '')?.[1];
-  return normaliseLines(body ?? '');
+  return functionBodyOf(migration?.sql ?? '');
+}
+
+/** The text of the one function that a file creates. */
+function functionBodyOf(sql: string): string {
+  return normaliseLines(/^as \$\$(.*?)\$\$/ms.exec(sql)?.[1] ?? '');
 }
 
 /** A checkout on Windows may have turned the line ends of the file. */
