@@ -74,6 +74,7 @@ export function createProgram(host: Host, terminal: Terminal, argv: readonly str
     })
     .exitOverride()
     .enablePositionalOptions();
+  program.addHelpText('after', '\nWithout a command, on a terminal, questions lead to an export.');
   const app = new App(host, terminal, argv);
   for (const register of commands) register(program, app);
   return program;

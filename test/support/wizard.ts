@@ -107,6 +107,7 @@ export async function paste(
       reject: false,
       stdin: 'ignore',
       encoding: 'buffer',
+      stripFinalNewline: false,
     },
   );
   const bytes = Buffer.from(stdout);
@@ -117,4 +118,44 @@ export async function paste(
     stdout: bytes.toString('utf8'),
     stderr: Buffer.from(stderr).toString('utf8'),
   };
+}
+
+/** The questions of the usual way, and the answer that leads on from each. */
+export const WAY = [
+  { question: 'Go on with', answer: 'Export from' },
+  { question: 'Export', answer: 'All approved' },
+  { question: 'It is for', answer: 'Training with LoRA' },
+  { question: 'Options', answer: 'Go on' },
+  { question: 'Write to', answer: 'The export directory' },
+  { question: 'The first', answer: null },
+  { question: 'would be written', answer: 'Go on' },
+  { question: 'Write the file?', answer: 'Export' },
+] as const;
+
+export type Question = (typeof WAY)[number]['question'];
+
+/** Answers the usual way's questions from one to another, which is open afterwards; the last one by default. */
+export async function goTo(
+  wizard: WizardRun,
+  last: Question = 'Write the file?',
+  first: Question = 'Go on with',
+): Promise<void> {
+  const questions = WAY.map(({ question }) => question);
+  for (const { question, answer } of WAY.slice(questions.indexOf(first), questions.indexOf(last))) {
+    if (answer !== null) await wizard.choose(question, answer);
+    else {
+      await wizard.asks(question);
+      wizard.press('enter');
+    }
+  }
+  await wizard.asks(last);
+}
+
+/** Answers the last questions: export, no preset. Resolves when the program has ended well. */
+export async function finish(wizard: WizardRun): Promise<void> {
+  await wizard.choose('Write the file?', 'Export');
+  await wizard.asks('Name of the preset');
+  wizard.press('enter');
+  const status = await wizard.exited;
+  if (status !== 0) throw new Error(`The wizard ended with ${status}:\n${wizard.screen()}`);
 }

@@ -7,14 +7,19 @@ export function widthOf(text: string): number {
 }
 
 /** Any text on one line of at most so many columns, control characters visible; what is cut off is marked. */
-export function fit(text: string, columns: number, { show, ellipsis }: Pick<Style, 'show' | 'ellipsis'>): string {
-  // What is far beyond the end needs no look: one character is at most ten columns.
-  const shown = show(text.slice(0, columns * 2 + 10));
+export function fit(
+  text: string,
+  columns: number,
+  { show, ellipsis }: Pick<Style, 'show' | 'ellipsis'>,
+): string {
+  // What is far beyond the end is not looked at: texts may be long, and characters may take no column at all.
+  const beginning = text.slice(0, 2 * columns + 10).replace(/[\ud800-\udbff]$/, '');
+  const shown = show(beginning);
   const { truncated, index } = truncatedWidth(shown, {
     limit: Math.max(columns, widthOf(ellipsis) + 1),
     ellipsis,
   });
-  return truncated ? shown.slice(0, index) + ellipsis : shown;
+  return truncated || beginning.length < text.length ? shown.slice(0, index) + ellipsis : shown;
 }
 
 /** Fills up with spaces to so many columns. */

@@ -157,6 +157,7 @@ export const multiSearch: <T>(config: MultiSearchConfig<T>, context?: object) =>
   }) as never;
 
 function inColumns({ name, detail }: Found<never>, columns: number, style: Style): string {
-  const aside = fit(detail, Math.floor(columns / 2), style);
+  const half = Math.floor(columns / 2);
+  const aside = fit(detail, columns - Math.min(widthOf(fit(name, half, style)), half) - 2, style);
   return `${fit(name, columns - widthOf(aside) - 2, style)}  ${aside}`;
 }

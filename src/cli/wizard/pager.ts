@@ -59,7 +59,13 @@ export const pager: (config: PagerConfig, context?: object) => Promise<void> = c
   const { keysHelpTip } = theme.style as unknown as { keysHelpTip: (keys: [string, string][]) => string };
   const where = last === 0 ? 'all lines' : `lines ${top + 1} to ${top + shown.length} of ${lines.length}`;
   const keys: [string, string][] = [
-    ...(last > 0 ? ([['arrows', 'scroll'], ['space', 'next page'], ['b', 'page back']] as [string, string][]) : []),
+    ...(last > 0
+      ? ([
+          ['arrows', 'scroll'],
+          ['space', 'next page'],
+          ['b', 'page back'],
+        ] as [string, string][])
+      : []),
     ...(onCopy === undefined ? [] : ([['c', 'copy']] as [string, string][])),
     ['enter', 'go on'],
   ];

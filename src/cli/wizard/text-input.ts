@@ -1,4 +1,13 @@
-import { createPrompt, isEnterKey, isTabKey, makeTheme, useEffect, useKeypress, usePrefix, useState } from '@inquirer/core';
+import {
+  createPrompt,
+  isEnterKey,
+  isTabKey,
+  makeTheme,
+  useEffect,
+  useKeypress,
+  usePrefix,
+  useState,
+} from '@inquirer/core';
 import type { Style } from './style.js';
 
 /** True, or what is wrong. */
@@ -56,5 +65,10 @@ export const textInput: (config: TextConfig, context?: object) => Promise<string
   const line = `${prefix} ${style.bold(message)} ${status === 'done' ? style.accent(shown) : shown}`;
   const { keysHelpTip } = theme.style as unknown as { keysHelpTip: (keys: [string, string][]) => string };
   if (status === 'done') return line;
-  return [line, [...(problem === undefined ? [] : [style.bad(`! ${problem}`)]), keysHelpTip([['enter', 'done']])].join('\n')];
+  return [
+    line,
+    [...(problem === undefined ? [] : [style.bad(`! ${problem}`)]), keysHelpTip([['enter', 'done']])].join(
+      '\n',
+    ),
+  ];
 });

@@ -12,7 +12,9 @@ const ACTIONS: Readonly<Record<string, string>> = { navigate: 'move', submit: 'd
 export function keyHelp(keys: readonly KeyHelp[], style: Style, columns: number, escape = 'back'): string {
   const pieces = [...keys, ['esc', escape], ['ctrl-c', 'cancel']] as KeyHelp[];
   const named = pieces.map(([key, action]) => `${KEYS[key] ?? key} ${ACTIONS[action] ?? action}`);
-  return flow(named, `  ${style.separator}  `, columns).map(style.dim).join('\n');
+  return flow(named, `  ${style.separator}  `, columns)
+    .map((line) => style.dim(line))
+    .join('\n');
 }
 
 /** What all prompts look like, those of the library and ours. */

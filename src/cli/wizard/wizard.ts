@@ -1,7 +1,7 @@
 import type { CheckResult } from '../../check.js';
 import { LoraExportError } from '../../errors.js';
 import type { ExportContext } from '../../export.js';
-import { parseRequest, type ExportRequest, type ExportRequestInput } from '../../request.js';
+import { parseRequest, type ExportRequest, type ExportRequestInput, type Filters } from '../../request.js';
 import type { Survey } from '../../survey.js';
 import type { App, AppSettings, OpenDatabase } from '../app.js';
 import type { Preset } from '../presets.js';
@@ -23,6 +23,10 @@ export interface Wizard {
   readonly defaults: Draft;
   /** What was exported last, if that is known. */
   readonly lastUsed: Preset | null;
+  /** What the draft began with; null before that was asked. */
+  begun: Preset | null;
+  /** Answers that another answer put out of use, in case it is changed back. */
+  readonly aside: { filters?: Filters; ids?: string[] };
   /** What the last full check of this request found; null before there was one. */
   checked: CheckResult | null;
   /** What an answer leads to next: choosing conversations, choosing filters. */
@@ -39,9 +43,10 @@ export interface Step {
 
 /**
  * Asks step after step, back and forth, until the last one is answered.
- * @throws LoraExportError `E_SIGINT` when the user goes back from the first, or cancels
+ * @returns false when the user goes back from the first
+ * @throws LoraExportError `E_SIGINT` when the user cancels
  */
-export async function walk(wizard: Wizard, steps: readonly Step[]): Promise<void> {
+export async function walk(wizard: Wizard, steps: readonly Step[]): Promise<boolean> {
   const visited: number[] = [];
   let index = 0;
   while (index < steps.length) {
@@ -55,34 +60,27 @@ export async function walk(wizard: Wizard, steps: readonly Step[]): Promise<void
       await step.run(wizard);
       visited.push(index++);
     } catch (error) {
-      if (error instanceof Back) {
+      if (error instanceof Back || (await askWhatNow(wizard, error)) === 'back') {
         const before = visited.pop();
-        if (before === undefined) throw cancelled();
+        if (before === undefined) return false;
         index = before;
-      } else {
-        const answer = await askWhatNow(wizard, error, visited.length > 0);
-        if (answer === 'back') index = visited.pop() ?? index;
       }
     }
   }
+  return true;
 }
 
 /** A lost connection or a full disk is no reason to begin again. */
-async function askWhatNow(
-  { prompts, app }: Wizard,
-  error: unknown,
-  canGoBack: boolean,
-): Promise<'again' | 'back'> {
+async function askWhatNow({ prompts, app }: Wizard, error: unknown): Promise<'again' | 'back'> {
   app.terminal.clearStatus();
   if (!(error instanceof LoraExportError) || app.host.signal.aborted || error.code === 'E_SIGINT')
     throw error;
-  prompts.say(prompts.style.bad(failureText(error, { debug: false })));
+  prompts.say(failureText(error, { debug: false }), prompts.style.bad);
   try {
-    const choices = [
-      { value: 'again' as const, name: 'Try again' },
-      { value: 'cancel' as const, name: 'Cancel' },
-    ];
-    const answer = await prompts.select('What now?', choices, { canGoBack });
+    const answer = await prompts.select('What now?', [
+      { value: 'again' as const, name: 'Try again', description: 'Your answers are kept.' },
+      { value: 'cancel' as const, name: 'Cancel', description: 'Ends without an export.' },
+    ]);
     if (answer === 'cancel') throw cancelled();
     return answer;
   } catch (thrown) {
@@ -92,16 +90,35 @@ async function askWhatNow(
 }
 
 /** The request as far as it is filled in. */
-export function inputOf({ draft, settings }: Wizard): ExportRequestInput {
+export function inputOf({ draft, settings }: Pick<Wizard, 'draft' | 'settings'>): ExportRequestInput {
   const { schema, auditSchema, userId, allUsers, retentionHours } = settings;
   return {
     ...(retentionHours === undefined ? {} : { retentionHours }),
-    ...draft,
+    ...applicable(draft),
     schema,
     auditSchema,
     allUsers,
     ...(userId === null ? {} : { userId: userId.value }),
   };
+}
+
+/** Without the answers to questions that the other answers leave open: going back must not lose them. */
+function applicable(draft: Draft): Draft {
+  const request = { ...draft };
+  const isTraining = draft.target !== undefined || (draft.format ?? 'jsonl') === 'jsonl';
+  if (isTraining) {
+    if (draft.content !== undefined) request.content = { ...draft.content, includeFullContent: true };
+  } else {
+    delete request.expand;
+    delete request.systemPrompt;
+  }
+  if (impliesGzip(draft)) request.gzip = true;
+  return request;
+}
+
+/** The name of the file asks for compression, as it does on the command line. */
+export function impliesGzip({ output }: Draft): boolean {
+  return output?.kind === 'file' && output.path.endsWith('.gz');
 }
 
 /** The request as it would be run now. */

@@ -1,38 +1,41 @@
-import { commandLineOf } from '../../../command-line.js';
 import type { Preset } from '../../presets.js';
+import { conversationsInWords, fileInWords } from '../in-words.js';
 import type { Choice } from '../prompts.js';
 import type { Step, Wizard } from '../wizard.js';
 
+const NOTHING: Preset = {};
+
 /** What was exported last, a preset, or nothing: where the other questions begin. */
 export const beginStep: Step = {
-  title: 'Begin with',
+  title: 'Where to begin',
   applies: ({ lastUsed, settings }) => lastUsed !== null || settings.presets.size > 0,
   async run(wizard) {
     const { lastUsed, settings, prompts } = wizard;
     const choices: Choice<Preset>[] = [
       ...(lastUsed === null
         ? []
-        : [{ value: lastUsed, name: 'What you exported last', description: describe(lastUsed) }]),
+        : [{ value: lastUsed, name: 'As you exported last', description: describe(lastUsed) }]),
       ...[...settings.presets].map(([name, { preset }]) => ({
         value: preset,
         name: `Preset ${name}`,
         description: describe(preset),
       })),
-      { value: {}, name: 'Nothing yet', description: 'Every question with its usual answer.' },
+      { value: NOTHING, name: 'From scratch', description: 'Every question with its usual answer.' },
     ];
-    const chosen = await prompts.select('Begin with', choices);
-    replaceDraft(wizard, chosen);
+    const chosen = await prompts.select('Begin with', choices, { initial: wizard.begun ?? undefined });
+    // Coming back and going on with the same keeps the answers given since.
+    if (chosen !== wizard.begun) replaceDraft(wizard, chosen);
+    wizard.begun = chosen;
   },
 };
 
-function replaceDraft({ draft, defaults }: Wizard, chosen: Preset): void {
+function replaceDraft({ draft, aside, defaults }: Wizard, chosen: Preset): void {
   for (const key of Object.keys(draft)) delete draft[key as keyof typeof draft];
-  Object.assign(draft, Object.keys(chosen).length === 0 ? defaults : structuredClone(chosen), {
-    output: defaults.output,
-  });
+  delete aside.filters;
+  delete aside.ids;
+  Object.assign(draft, chosen === NOTHING ? defaults : structuredClone(chosen), { output: defaults.output });
 }
 
 function describe(preset: Preset): string {
-  const words = commandLineOf({ ...preset, output: { kind: 'managed', directory: '-' } });
-  return words === null ? 'A long list of ids.' : words.slice(2).join(' ');
+  return `${conversationsInWords(preset)}. Written as ${fileInWords(preset)}. You can still change everything.`;
 }

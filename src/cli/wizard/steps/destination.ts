@@ -1,76 +1,98 @@
 import { lstat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { LoraExportError } from '../../../errors.js';
 import { prepareDestination } from '../../../sinks/index.js';
 import type { OutputRequest } from '../../../request.js';
-import { requestOf, type Step, type Wizard } from '../wizard.js';
+import { Back } from '../prompts.js';
+import { impliesGzip, requestOf, type Step, type Wizard } from '../wizard.js';
 
 type Answer = 'managed' | 'here' | 'path';
+type PathOutput = Extract<OutputRequest, { readonly path: string }>;
 
 /** Where the file goes. */
 export const destinationStep: Step = {
-  title: 'Where to?',
+  title: 'Where should the file go?',
   async run(wizard) {
     const { draft, prompts, app, settings } = wizard;
     const { cwd } = app.host;
     const { retentionHours, output } = requestOf(wizard);
-    const answer = await prompts.select<Answer>(
-      'Write to',
-      [
-        {
-          value: 'managed',
-          name: `The export directory, for ${retentionHours} hours`,
-          description: `${settings.exportDirectory}: lora-export download fetches it, lora-export cleanup removes it afterwards.`,
-        },
-        {
-          value: 'here',
-          name: 'This directory, under a generated name',
-          description: `${cwd}: nothing is replaced; the file is yours.`,
-        },
-        {
-          value: 'path',
-          name: 'Another file or directory',
-          description: 'You type where. The file is yours.',
-        },
-      ],
-      { initial: output.kind === 'managed' ? 'managed' : output.kind === 'directory' ? 'here' : 'path' },
-    );
-    delete draft.force;
-    if (answer === 'managed') draft.output = { kind: 'managed', directory: settings.exportDirectory };
-    else if (answer === 'here') draft.output = { kind: 'directory', path: cwd };
-    else draft.output = await askPath(wizard);
+    const choices = [
+      {
+        value: 'managed' as const,
+        name: `The export directory, for ${retentionHours} hours`,
+        description: `${settings.exportDirectory}: after that time it is cleaned up.`,
+      },
+      {
+        value: 'here' as const,
+        name: 'This directory, under a new name',
+        description: `${cwd}: nothing is replaced, and the file stays.`,
+      },
+      {
+        value: 'path' as const,
+        name: 'Another file or directory',
+        description: 'You type where; the file stays.',
+      },
+    ];
+    let initial: Answer = whereTo(output, cwd);
+    for (;;) {
+      initial = await prompts.select<Answer>('Write to', choices, { initial });
+      if (initial === 'path') {
+        try {
+          await askPath(wizard);
+          return;
+        } catch (error) {
+          if (!(error instanceof Back)) throw error;
+          prompts.heading(destinationStep.title);
+          continue;
+        }
+      }
+      delete draft.force;
+      draft.output =
+        initial === 'managed'
+          ? { kind: 'managed', directory: settings.exportDirectory }
+          : { kind: 'directory', path: cwd };
+      return;
+    }
   },
 };
 
-async function askPath(wizard: Wizard): Promise<OutputRequest> {
-  const { draft, prompts, app } = wizard;
-  const before = draft.output !== undefined && 'path' in draft.output ? draft.output.path : undefined;
-  const path = await prompts.input('File, or directory/', {
-    ...(before === undefined ? {} : { initial: before }),
-    validate: async (text) =>
-      text.trim() === '' ? 'A path is needed.' : whyNot(await outputAt(text, app.host.cwd)),
-  });
-  const output = await outputAt(path, app.host.cwd);
-  if (output.kind !== 'file') return output;
-  if (output.path.endsWith('.gz')) draft.gzip = true;
-  const exists = await lstat(output.path).then(
-    () => true,
-    () => false,
-  );
-  if (exists) {
-    draft.force = await prompts.confirm('It exists. Replace it when the new one is complete?', false);
-    if (!draft.force) {
-      delete draft.force;
-      return askPath(wizard);
-    }
-  }
-  return output;
+function whereTo(output: OutputRequest, cwd: string): Answer {
+  if (output.kind === 'directory') return output.path === cwd ? 'here' : 'path';
+  return output.kind === 'file' ? 'path' : 'managed';
 }
 
-async function outputAt(
-  text: string,
-  cwd: string,
-): Promise<Exclude<OutputRequest, { kind: 'stream' | 'managed' }>> {
+async function askPath(wizard: Wizard): Promise<void> {
+  const { draft, prompts, app } = wizard;
+  const { cwd } = app.host;
+  prompts.say('A file, or a directory with / at the end. Relative paths begin in this directory.');
+  let initial = draft.output !== undefined && 'path' in draft.output ? draft.output.path : '';
+  for (;;) {
+    initial = await prompts.input('Path', {
+      initial,
+      validate: async (text) =>
+        text.trim() === '' ? 'A path is needed.' : whyNot(await outputAt(text, cwd)),
+    });
+    const output = await withSuffix(wizard, await outputAt(initial, cwd));
+    const replaces = output.kind === 'file' && (await exists(output.path));
+    if (replaces && !(await prompts.confirm('There is such a file. Replace it with the new one?', false)))
+      continue;
+    delete draft.force;
+    if (replaces) draft.force = true;
+    draft.output = output;
+    return;
+  }
+}
+
+/** Programs know compressed files by their names. */
+async function withSuffix({ draft, prompts }: Wizard, output: PathOutput): Promise<PathOutput> {
+  if (output.kind !== 'file' || draft.gzip !== true || impliesGzip({ output })) return output;
+  const named: PathOutput = { kind: 'file', path: `${output.path}.gz` };
+  if ((await whyNot(named)) !== true) return output;
+  const adds = await prompts.confirm(`It will be compressed. Name it ${basename(named.path)}?`, true);
+  return adds ? named : output;
+}
+
+async function outputAt(text: string, cwd: string): Promise<PathOutput> {
   const path = resolve(cwd, text);
   const isDirectory = await lstat(path).then(
     (found) => found.isDirectory(),
@@ -88,4 +110,11 @@ async function whyNot(output: OutputRequest): Promise<true | string> {
     if (error instanceof LoraExportError) return error.message;
     throw error;
   }
+}
+
+function exists(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
 }

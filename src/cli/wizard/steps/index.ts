@@ -3,6 +3,7 @@ import { beginStep } from './begin.js';
 import { checksStep } from './checks.js';
 import { confirmStep } from './confirm.js';
 import { destinationStep } from './destination.js';
+import { exportStep } from './export.js';
 import { filtersStep } from './filters.js';
 import { optionsStep } from './options.js';
 import { previewStep } from './preview.js';
@@ -22,4 +23,5 @@ export const steps: readonly Step[] = [
   previewStep,
   checksStep,
   confirmStep,
+  exportStep,
 ];

@@ -1,11 +1,9 @@
 import { Chalk } from 'chalk';
-import { wrapAnsi } from 'fast-wrap-ansi';
-import { formats } from '../../../formats/index.js';
 import { previewExport } from '../../../preview.js';
 import type { App } from '../../app.js';
-import { colourPreview } from '../../colour-preview.js';
 import { conversations } from '../../render.js';
 import { copyToClipboard } from '../clipboard.js';
+import { previewLines } from '../preview-lines.js';
 import { busy, contextOf, requestOf, type Step } from '../wizard.js';
 
 /** Conversations shown. */
@@ -17,24 +15,22 @@ export const previewStep: Step = {
   async run(wizard) {
     const { prompts, app } = wizard;
     const request = requestOf(wizard);
-    const {
-      bytes,
-      conversations: shown,
-      skipped,
-    } = await busy(wizard, 'Reading', () => previewExport(request, contextOf(wizard), SHOWN));
+    const { bytes, conversations: shown } = await busy(wizard, 'Reading', () =>
+      previewExport(request, contextOf(wizard), SHOWN),
+    );
     if (shown === 0) {
-      prompts.say(`None of the ${skipped} conversations read so far would be written; the checks say why.`);
+      prompts.say('Nothing to show: none of the conversations would be written. The checks say why.');
+      await prompts.select('Next', [{ value: 'go on', name: 'Go on to the checks' }]);
       return;
     }
-    const hasColour = prompts.style.bold('x') !== 'x';
-    const text = bytes.toString('utf8').trimEnd();
-    const coloured = colourPreview(
-      text,
-      formats[request.format].extension,
-      new Chalk({ level: hasColour ? 1 : 0 }),
+    const text = bytes.toString('utf8');
+    const { style } = prompts;
+    const chalk = new Chalk({ level: style.hasColour ? 1 : 0 });
+    await prompts.page(
+      shown === 1 ? 'The first conversation' : `The first ${conversations(shown)}`,
+      (columns) => previewLines(text, request.format, { columns, chalk, show: style.show }),
+      () => copy(text, app),
     );
-    const lines = wrapAnsi(coloured, prompts.columns - 1, { hard: true, trim: false }).split('\n');
-    await prompts.page({ message: `The first ${conversations(shown)}`, lines }, () => copy(text, app));
   },
 };
 

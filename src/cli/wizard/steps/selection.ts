@@ -1,4 +1,3 @@
-import { visible } from '../../../visible.js';
 import type { FoundConversation } from '../../../survey.js';
 import type { Step } from '../wizard.js';
 
@@ -10,26 +9,23 @@ export const selectionStep: Step = {
   title: 'Pick conversations',
   applies: ({ next }) => next.selection,
   async run({ draft, prompts, survey }) {
-    prompts.say('Type to search titles and ids. Tab picks the one under the cursor, Enter ends.');
+    prompts.say('Type a part of a title or an id. Tab picks the conversation at the cursor, Enter ends.');
     for (;;) {
       const chosen = new Map((draft.ids ?? []).map((id) => [id, id]));
       const picked = await prompts.search('Search', chosen, async (term, signal) => {
         const { found, next } = await survey.search(term, { limit: MOST_FOUND, signal });
-        return {
-          rows: found.map((one) => ({ key: one.id, value: one.id, name: nameOf(one) })),
-          hasMore: next !== null,
-        };
+        return { rows: found.map(rowOf), hasMore: next !== null };
       });
       if (picked.size > 0) {
         draft.ids = [...picked.values()];
         return;
       }
-      prompts.say('Nothing is picked yet.');
+      prompts.say('Nothing is picked yet: Tab picks, Esc goes back.');
     }
   },
 };
 
-function nameOf({ conversationId, title, status, tier }: FoundConversation): string {
-  const about = [status, tier].filter((word) => word !== null).join(', ');
-  return `${visible(title ?? '(no title)')}  ${visible(conversationId)}${about === '' ? '' : `  ${visible(about)}`}`;
+function rowOf({ id, conversationId, title, status, tier }: FoundConversation) {
+  const detail = [conversationId, status, tier].filter((word) => word !== null).join(', ');
+  return { key: id, value: id, name: title ?? '(no title)', detail };
 }
