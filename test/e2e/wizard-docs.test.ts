@@ -113,9 +113,12 @@ function normal(screen: string): string {
 /** Replaces a text, wherever the terminal has broken it, by one of the same length, broken there too. */
 function replaceWrapped(screen: string, text: string, other: string): string {
   expect(other).toHaveLength(text.length);
-  const pattern = [...text].map((character) => character.replace('.', '[.]')).join('\n?');
+  const pattern = text
+    .split('')
+    .map((character) => character.replace('.', '[.]'))
+    .join('\n?');
   return screen.replaceAll(new RegExp(pattern, 'g'), (found) => {
     let index = 0;
-    return [...found].map((character) => (character === '\n' ? '\n' : other[index++])).join('');
+    return found.replaceAll(/[^\n]/g, () => other[index++] ?? '');
   });
 }

@@ -13,13 +13,14 @@ beforeAll(async () => {
   database = await createDatabase();
   const { sql } = database;
   await sql`
-    insert into conversations (conversation_id, title, status)
-    select 'c_' || lpad(n::text, 6, '0'), 'Title ' || n, 'approved'
+    insert into conversations (conversation_id, title, status, created_at)
+    select 'c_' || lpad(n::text, 6, '0'), 'Title ' || n, 'approved',
+      timestamptz '2025-01-01' + n * interval '1 second'
     from generate_series(1, ${CONVERSATIONS}::integer) as n`;
   await sql`
     insert into conversation_turns (conversation_id, turn_number, role, content)
     select id, n, case n when 1 then 'user' else 'assistant' end, 'text'
-    from conversations, generate_series(1, 2) as n where conversation_id in ('c_000077', 'c_054321')`;
+    from conversations, generate_series(1, 2) as n where conversation_id in ('c_000001', 'c_000002', 'c_000077', 'c_054321')`;
 });
 
 afterAll(() => database.drop());

@@ -16,7 +16,7 @@ const KEYS: Readonly<Record<string, string>> = {
 };
 
 /** A test that waits for this long waits for something that does not come, in milliseconds. */
-const PATIENCE_MS = Number(process.env['PATIENCE'] ?? 30_000);
+const PATIENCE_MS = 30_000;
 
 export interface TerminalOptions {
   readonly cwd: string;
@@ -134,7 +134,9 @@ export function startInTerminal(
     asks: (wanted, within = '') =>
       until(`the question "${wanted}" ${within}`, () => {
         const open = question();
-        return (open.split('\n')[0] ?? '').includes(wanted) && open.includes(within);
+        // Every question ends with its keys, but those for yes and no: what comes in pieces is whole then.
+        const isWhole = /ctrl-c cancel$|\([yn]\/[yn]\)/i.test(open);
+        return isWhole && (open.split('\n')[0] ?? '').includes(wanted) && open.includes(within);
       }),
     get raw() {
       return Buffer.concat(chunks);

@@ -1,5 +1,5 @@
 import { PassThrough } from 'node:stream';
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { multiSearch, type Found } from '../../../src/cli/wizard/multi-search.js';
 import { styleFor } from '../../../src/cli/wizard/style.js';
 import { themeOf } from '../../../src/cli/wizard/theme.js';
@@ -52,13 +52,24 @@ function open() {
   };
 }
 
+afterEach(() => {
+  vi.useRealTimers();
+});
+
 describe('multiSearch', () => {
   it('asks for the whole text once, not for every letter of it', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const prompt = open();
+    vi.runAllTimers();
     (await prompt.question(1)).answer(['first']);
     await prompt.shows('first');
-    prompt.type('Title 54321');
-    expect((await prompt.question(2)).term).toBe('Title 54321');
+    for (let typed = 1; typed <= 'Title 54321'.length; typed++) {
+      prompt.type('Title 54321'[typed - 1] ?? '');
+      await prompt.shows(`(0 chosen) ${'Title 54321'.slice(0, typed).trimEnd()}`);
+      vi.advanceTimersByTime(50);
+    }
+    expect(prompt.asked.map(({ term }) => term)).toEqual(['']);
+    vi.advanceTimersByTime(1_000);
     expect(prompt.asked.map(({ term }) => term)).toEqual(['', 'Title 54321']);
     prompt.type('\r');
     await prompt.chosen;

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { styleFor } from '../../../src/cli/wizard/style.js';
 import { keyHelp } from '../../../src/cli/wizard/theme.js';
 
-const signs = ({ show, busy, ...style }: ReturnType<typeof styleFor>): string =>
-  [...Object.values(style).filter((value) => typeof value === 'string'), ...busy].join('');
+const signs = (style: ReturnType<typeof styleFor>): string =>
+  [...Object.values(style).filter((value) => typeof value === 'string'), ...style.busy].join('');
 
 describe('styleFor', () => {
   it('has colours unless NO_COLOR is set to something', () => {
