@@ -124,9 +124,7 @@ export class App {
       signal: this.host.signal,
     });
     this.terminal.clearStatus();
-    this.terminal.line(
-      'Using the embedded database. To use your own, set DATABASE_URL or pass --database-url.',
-    );
+    this.terminal.line('Using the embedded database; DATABASE_URL or --database-url names your own.');
     return server;
   }
 }

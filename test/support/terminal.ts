@@ -135,7 +135,7 @@ export function startInTerminal(
       until(`the question "${wanted}" ${within}`, () => {
         const open = question();
         // Every question ends with its keys, but those for yes and no: what comes in pieces is whole then.
-        const isWhole = /ctrl-c cancel$|\([yn]\/[yn]\)/i.test(open);
+        const isWhole = /ctrl-c cancel$| [yn]\/[yn]/i.test(open);
         return isWhole && (open.split('\n')[0] ?? '').includes(wanted) && open.includes(within);
       }),
     get raw() {
