@@ -45,7 +45,7 @@ export type { ErrorCode } from './errors.js';
 export { RULES } from './judging/rules.js';
 export type { Finding } from './judging/checks.js';
 export type { Action, Policy, Rule } from './judging/rules.js';
-export { targets, targetNames } from './targets/index.js';
+export { loadTarget, targetNames } from './targets/index.js';
 export type { TargetName } from './targets/index.js';
 export type { Counts, ReportLine, RuleCount } from './judging/tally.js';
 export type { Recovery } from './recovery.js';

@@ -3,7 +3,7 @@ import type { InspectOptions } from './judging/checks.js';
 import type { Conversation, ConversationField } from './conversation.js';
 import { LoraExportError } from './errors.js';
 import { expand } from './judging/expand.js';
-import type { Encoder } from './formats/format.js';
+import type { Encoder, Format } from './formats/format.js';
 import { formats } from './formats/index.js';
 import { judgeWith, type Judgement } from './judging/judge.js';
 import { Counterparts } from './preferences/counterparts.js';
@@ -12,7 +12,7 @@ import { mapRoles } from './judging/role-map.js';
 import { policyOf } from './judging/rules.js';
 import { withSystemPrompt } from './judging/system-prompt.js';
 import { targetEncoder } from './targets/encoder.js';
-import { targets } from './targets/index.js';
+import { loadTarget } from './targets/index.js';
 import type { Preference, RowShape, Target } from './targets/target.js';
 import { createValidator, type Validator } from './validate.js';
 import { loadTokenCounter, overTokenLimit, TokenTally, type CountTokens } from './judging/tokens.js';
@@ -51,8 +51,8 @@ export interface DocumentWriter {
 /** @throws LoraExportError `E_USAGE` when the target has no such shape */
 export async function recipeOf(request: ExportRequest): Promise<Recipe> {
   const { target: name, format: formatName, content, layout } = request;
-  const format = formats[formatName];
-  const target: Target | null = name === undefined ? null : targets[name];
+  const format = await formats[formatName].load();
+  const target = name === undefined ? null : await loadTarget(name);
   const shape = target === null ? null : shapeOf(target, name as string, request.shape);
   const count = request.tokens || target?.limits.maxTokens !== undefined ? await loadTokenCounter() : null;
   const policy = policyOf(target === null ? 'plain' : 'strict', {
@@ -61,8 +61,8 @@ export async function recipeOf(request: ExportRequest): Promise<Recipe> {
   });
   const judge = judgeWith(policy, lookOf(target, count));
   return {
-    extension: format.extension,
-    fields: fieldsOf(request, target, shape),
+    extension: formats[formatName].extension,
+    fields: fieldsOf(request, format, target, shape),
     needsCount: target === null && format.needsCount === true,
     validator: () =>
       (request.verify ?? target !== null)
@@ -140,13 +140,14 @@ function lookOf(target: Target | null, count: CountTokens | null): InspectOption
 }
 
 function fieldsOf(
-  { format, content, systemPrompt }: ExportRequest,
+  { content, systemPrompt }: ExportRequest,
+  format: Format,
   target: Target | null,
   shape: ChosenShape | null,
 ): ConversationField[] {
   // The tier may become part of the file's name.
   const fields = new Set<ConversationField>(['tier']);
-  if (target === null) for (const field of formats[format].fields(content)) fields.add(field);
+  if (target === null) for (const field of format.fields(content)) fields.add(field);
   if (target?.tools || (systemPrompt !== undefined && 'parameter' in systemPrompt)) fields.add('parameters');
   if (shape?.kind === 'pair') fields.add('parentId');
   return [...fields];

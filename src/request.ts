@@ -2,14 +2,10 @@ import { z } from 'zod';
 import { LoraExportError } from './errors.js';
 import { formatNames } from './formats/index.js';
 import { ACTIONS, allowedActions, ruleNames, type Action, type Rule } from './judging/rules.js';
+import { SCOPES, SORT_KEYS } from './scopes.js';
 import { targetNames } from './targets/index.js';
 
-/** The four meanings of "what to export". */
-export const SCOPES = ['selected', 'filtered', 'approved', 'all'] as const;
-export type Scope = (typeof SCOPES)[number];
-
-export const SORT_KEYS = ['created_at', 'updated_at', 'quality_score', 'title', 'status', 'tier'] as const;
-export type SortKey = (typeof SORT_KEYS)[number];
+export { SCOPES, SORT_KEYS, type Scope, type SortKey } from './scopes.js';
 
 /** No user means more ids than this in one go; beyond it a filter is the right tool. */
 const MAX_IDS = 1_000_000;

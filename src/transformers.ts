@@ -4,7 +4,7 @@ import { judgeWith } from './judging/judge.js';
 import { policyOf } from './judging/rules.js';
 import type { Conversation } from './conversation.js';
 import { LoraExportError } from './errors.js';
-import type { ContentOptions, LayoutOptions } from './formats/format.js';
+import type { ContentOptions, Format, LayoutOptions } from './formats/format.js';
 import { formats, type FormatName } from './formats/index.js';
 import { content, layout as defaultLayout } from './request.js';
 import { Tally, type ReportLine } from './judging/tally.js';
@@ -94,6 +94,7 @@ export function getTransformer(format: string, options: TransformerOptions = {})
     transform: async (conversations, turns, config) =>
       encode(
         format,
+        await formats[format].load(),
         conversations.map((conversation) => toConversation(conversation, turns)),
         config,
         options,
@@ -110,6 +111,7 @@ function isFormatName(name: string): name is FormatName {
 
 function encode(
   name: FormatName,
+  format: Format,
   conversations: readonly Conversation[],
   config: ExportConfig,
   { now = () => new Date(), onReport, layout }: TransformerOptions,
@@ -127,7 +129,7 @@ function encode(
     tally.admit(conversation, judgement, onReport);
     return judgement.conversation ?? [];
   });
-  const encoder = formats[name].encoder({
+  const encoder = format.encoder({
     ...content.parse({}),
     ...config,
     ...defaultLayout.parse({}),

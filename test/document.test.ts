@@ -9,7 +9,8 @@ import { Tally } from '../src/judging/tally.js';
 import { recipeOf } from '../src/recipe.js';
 import { parseRequest, type ExportRequestInput } from '../src/request.js';
 import type { Sink } from '../src/sinks/sink.js';
-import { targetNames, targets } from '../src/targets/index.js';
+import { targets } from '../src/targets/all.js';
+import { targetNames } from '../src/targets/index.js';
 import { aConversation } from './support/conversations.js';
 
 const requests: [string, ExportRequestInput][] = [

@@ -9,7 +9,8 @@ import { gunzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { importConversations } from '../src/import.js';
-import { targetNames, targets } from '../src/targets/index.js';
+import { targets } from '../src/targets/all.js';
+import { targetNames } from '../src/targets/index.js';
 import { createValidator } from '../src/validate.js';
 import { createDatabase, type TestDatabase } from './support/database.js';
 import { runExport } from './support/export.js';

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
 import { LoraExportError } from '../src/errors.js';
-import type { Format } from '../src/formats/format.js';
 import { formatNames, formats } from '../src/formats/index.js';
 import type { ReportLine } from '../src/judging/tally.js';
 import { getTransformer, type ConversationInput, type TurnInput } from '../src/transformers.js';
@@ -59,8 +58,8 @@ const sameConversations = HOSTILE_TEXTS.map((text, index) =>
   }),
 );
 
-describe.each(formatNames)('the transformer of %s', (name) => {
-  const format: Format = formats[name];
+describe.each(formatNames)('the transformer of %s', async (name) => {
+  const format = await formats[name].load();
   const transformer = getTransformer(name, { now });
 
   it('gives the bytes of the streaming encoder, but no newline after the last of JSON Lines', async () => {
@@ -78,8 +77,8 @@ describe.each(formatNames)('the transformer of %s', (name) => {
   });
 
   it('knows its extension and media type', () => {
-    expect(transformer.getFileExtension()).toBe(format.extension);
-    expect(transformer.getMimeType()).toBe(format.mediaType);
+    expect(transformer.getFileExtension()).toBe(formats[name].extension);
+    expect(transformer.getMimeType()).toBe(formats[name].mediaType);
   });
 
   it('skips what an export skips, reports it, and goes on', async () => {

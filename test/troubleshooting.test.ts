@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 
-import { createProgram } from '../src/cli/main.js';
+import { createProgram } from '../src/cli/program.js';
 import { Terminal } from '../src/cli/terminal.js';
 import { CHECKS } from '../src/doctor.js';
 import type { Host } from '../src/cli/host.js';
@@ -80,7 +80,7 @@ it('lists every check of the doctor, in its order', () => {
   expect(rows).toEqual(CHECKS);
 });
 
-it('names only commands and flags that exist', () => {
+it('names only commands and flags that exist', async () => {
   const host = {
     stdin: process.stdin,
     stdout: process.stdout,
@@ -91,7 +91,7 @@ it('names only commands and flags that exist', () => {
     uid: null,
     signal: new AbortController().signal,
   } satisfies Host;
-  const program = createProgram(host, new Terminal(host), []);
+  const program = await createProgram(host, new Terminal(host), []);
   const commands = program.commands.map((command) => command.name());
   const flags = program.commands.flatMap(({ options }) => options.map(({ long }) => long));
   const shown = [...document.matchAll(/`lora-export ([a-z]+)/g)].map(([, name]) => name as string);

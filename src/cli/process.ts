@@ -1,4 +1,3 @@
-import process from 'node:process';
 import { LoraExportError } from '../errors.js';
 import { run } from './main.js';
 
@@ -29,9 +28,12 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
   });
 }
 
-const { stdin, stdout, stderr, env, platform } = process;
+const { stdout, stderr, env, platform } = process;
 const status = await run(process.argv.slice(2), {
-  stdin,
+  // Node opens a stream when it is first asked for.
+  get stdin() {
+    return process.stdin;
+  },
   stdout,
   stderr,
   env,

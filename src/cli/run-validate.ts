@@ -5,8 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import { LoraExportError } from '../errors.js';
 import { readBytes } from '../input-bytes.js';
 import { outputError } from '../sinks/output-errors.js';
-import { targets, type TargetName } from '../targets/index.js';
-import type { Target } from '../targets/target.js';
+import { loadTarget, type TargetName } from '../targets/index.js';
 import { createValidator, type ValidationSummary } from '../validate.js';
 import type { FileFormat } from '../validate/recognise.js';
 import type { App } from './app.js';
@@ -67,7 +66,7 @@ async function validateFile(
     waiting = '';
     if (text !== '') await write(stdout, text);
   };
-  const target: Target | undefined = flags.target === undefined ? undefined : targets[flags.target];
+  const target = flags.target === undefined ? undefined : await loadTarget(flags.target);
   const validator = createValidator({
     target,
     targetName: flags.target,

@@ -1,6 +1,6 @@
 import { LoraExportError } from '../errors.js';
 import type { Host } from './host.js';
-import { failureJson, failureText } from './render.js';
+import { failureJson, failureText } from './failure.js';
 import { visible } from '../visible.js';
 import { ascii } from './ascii.js';
 import { isUtf8 } from './locale.js';

@@ -45,8 +45,6 @@ const COLUMNS: readonly Column[] = [
  * assumes that the file is opened as what it is: where a spreadsheet is told that semicolons separate, cells fall apart.
  */
 export const csv: Format = {
-  extension: 'csv',
-  mediaType: 'text/csv',
   summary: 'one row per turn, for spreadsheets',
   fields: (content) =>
     shownColumns(content).flatMap(({ from }) =>

@@ -39,11 +39,8 @@ export interface Encoder {
   notes?(): Readonly<Record<string, number>>;
 }
 
-/** A file format. A new one is one file beside this and one line in `index.ts`. */
+/** A file format. A new one is one file beside this and one entry in `index.ts`. */
 export interface Format {
-  /** Without the dot. */
-  readonly extension: string;
-  readonly mediaType: string;
   /** One line for help texts and menus: what the format is for. */
   readonly summary: string;
   /** The document starts with the number of its conversations, so `begin` is called after all of them were encoded. */

@@ -49,8 +49,6 @@ const METADATA: readonly MetadataKey[] = [
  * parsing them, which costs digits of large numbers and memory, and changes nothing for a parser.
  */
 export const json: Format = {
-  extension: 'json',
-  mediaType: 'application/json',
   summary: 'one document with a header and a summary, for programs',
   needsCount: true,
   fields: (content) => [

@@ -32,8 +32,6 @@ const METADATA: readonly MetadataKey[] = [
 
 /** One conversation per line: `{"messages":[…],"metadata":{…}}`. */
 export const jsonl: Format = {
-  extension: 'jsonl',
-  mediaType: 'application/x-ndjson',
   summary: 'one conversation per line, for LoRA training',
   fields: (content) =>
     shownKeys(content).flatMap(({ member }) => (member === 'conversationId' ? [] : [member])),

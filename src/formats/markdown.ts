@@ -36,8 +36,6 @@ const BULLETS: readonly Bullet[] = [
  * Times are dates in UTC, never in a locale. See {@link quoteText} for how a parser gets the text of a turn back.
  */
 export const markdown: Format = {
-  extension: 'md',
-  mediaType: 'text/markdown',
   summary: 'headings and quotations, for people',
   fields: (content) => [
     'title',

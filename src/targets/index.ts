@@ -1,39 +1,29 @@
-import { alpaca } from './alpaca.js';
-import { axolotl } from './axolotl.js';
-import { azure } from './azure.js';
-import { bedrockClaude } from './bedrock-claude.js';
-import { bedrockConverse } from './bedrock-converse.js';
-import { fireworks } from './fireworks.js';
-import { gemini } from './gemini.js';
-import { llamaFactory } from './llama-factory.js';
-import { mistral } from './mistral.js';
-import { openaiDpo } from './openai-dpo.js';
-import { openai } from './openai.js';
-import { promptCompletion } from './prompt-completion.js';
-import { sharegpt } from './sharegpt.js';
 import type { Target } from './target.js';
-import { together } from './together.js';
-import { trl } from './trl.js';
 
-/** Every target by the name that `--target` uses. */
-export const targets = {
-  openai,
-  'openai-dpo': openaiDpo,
-  azure,
-  together,
-  fireworks,
-  'bedrock-claude': bedrockClaude,
-  'bedrock-converse': bedrockConverse,
-  gemini,
-  mistral,
-  trl,
-  axolotl,
-  'llama-factory': llamaFactory,
-  sharegpt,
-  alpaca,
-  'prompt-completion': promptCompletion,
-} satisfies Record<string, Target>;
+/** Every target by the name that `--target` uses: an export needs one of them, and most commands only the names. */
+const loaders = {
+  openai: async () => (await import('./openai.js')).openai,
+  'openai-dpo': async () => (await import('./openai-dpo.js')).openaiDpo,
+  azure: async () => (await import('./azure.js')).azure,
+  together: async () => (await import('./together.js')).together,
+  fireworks: async () => (await import('./fireworks.js')).fireworks,
+  'bedrock-claude': async () => (await import('./bedrock-claude.js')).bedrockClaude,
+  'bedrock-converse': async () => (await import('./bedrock-converse.js')).bedrockConverse,
+  gemini: async () => (await import('./gemini.js')).gemini,
+  mistral: async () => (await import('./mistral.js')).mistral,
+  trl: async () => (await import('./trl.js')).trl,
+  axolotl: async () => (await import('./axolotl.js')).axolotl,
+  'llama-factory': async () => (await import('./llama-factory.js')).llamaFactory,
+  sharegpt: async () => (await import('./sharegpt.js')).sharegpt,
+  alpaca: async () => (await import('./alpaca.js')).alpaca,
+  'prompt-completion': async () => (await import('./prompt-completion.js')).promptCompletion,
+} satisfies Record<string, () => Promise<Target>>;
 
-export type TargetName = keyof typeof targets;
+export type TargetName = keyof typeof loaders;
 
-export const targetNames = Object.keys(targets) as TargetName[];
+export const targetNames = Object.keys(loaders) as TargetName[];
+
+/** The rows of a target, and its rules. */
+export function loadTarget(name: TargetName): Promise<Target> {
+  return loaders[name]();
+}

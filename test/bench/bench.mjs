@@ -85,7 +85,8 @@ async function againstPsql(url) {
 /** Plain JSONL last: the ratios are to it. */
 async function everyEncoder() {
   const { formatNames } = await import('../../dist/formats/index.js');
-  const { targetNames, targets } = await import('../../dist/targets/index.js');
+  const { targets } = await import('../../dist/targets/all.js');
+  const { targetNames } = await import('../../dist/targets/index.js');
   const ofConversations = targetNames.filter((name) => Object.keys(targets[name].shapes).length > 0);
   return [
     ...formatNames.filter((name) => name !== 'jsonl').map((name) => exportOf(name, ['--format', name])),

@@ -54,14 +54,14 @@ function hostileConversations(view?: ReturnType<typeof viewsIntoOneBuffer>): Con
   );
 }
 
-describe.each(formatNames)('format %s', (name) => {
-  const format: Format = formats[name];
+describe.each(formatNames)('format %s', async (name) => {
+  const format = await formats[name].load();
   const read = (bytes: Buffer): string[][] =>
     READERS[name](new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes));
 
   it('names an extension without a dot, a media type and a one-line summary', () => {
-    expect(format.extension).toMatch(/^[a-z0-9]+$/);
-    expect(format.mediaType).toMatch(/^[a-z]+\/[a-z0-9.+-]+$/);
+    expect(formats[name].extension).toMatch(/^[a-z0-9]+$/);
+    expect(formats[name].mediaType).toMatch(/^[a-z]+\/[a-z0-9.+-]+$/);
     expect(format.summary).toMatch(/^\S[^\n]{5,78}\S$/);
   });
 

@@ -2,7 +2,6 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 
-import type { Format } from '../../src/formats/format.js';
 import { formatNames, formats } from '../../src/formats/index.js';
 import { validateOutput } from '../../src/validate-output.js';
 import { aConversation } from '../support/conversations.js';
@@ -19,8 +18,8 @@ if (!hasData) {
 
 const EVERYTHING = { includeApprovalHistory: true, includeParentReferences: true };
 
-describe.each(formatNames)('format %s', (name) => {
-  const format: Format = formats[name];
+describe.each(formatNames)('format %s', async (name) => {
+  const format = await formats[name].load();
   const contents = (lines: readonly FixtureLine[]): string[][] =>
     lines.map(({ turns }) => turns.map(({ content }) => asHeldBy(name, content ?? '')));
   const written = (lines: readonly FixtureLine[]): FixtureLine[] =>
@@ -30,7 +29,7 @@ describe.each(formatNames)('format %s', (name) => {
     const lines = written(fixtureLines());
     expect(lines.length).toBeGreaterThan(15);
     const { bytes, text } = encode(format, lines.map(fromLine), EVERYTHING);
-    const file = new URL(`../../fixtures/expected/conversations.${format.extension}`, import.meta.url);
+    const file = new URL(`../../fixtures/expected/conversations.${formats[name].extension}`, import.meta.url);
     // A change that is meant: run once with UPDATE_EXPECTED=1 and review the difference.
     if (process.env['UPDATE_EXPECTED'] === '1') writeFileSync(file, bytes);
     expect(bytes.equals(readFileSync(file)), `${file.pathname} differs`).toBe(true);

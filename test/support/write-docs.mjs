@@ -34,14 +34,15 @@ async function help(...words) {
 /** Every format and target with what it writes of one conversation, and every rule with what is done about it. */
 export async function formatsDocument() {
   const { formats } = await load('formats/index.js');
-  const { targets } = await load('targets/index.js');
+  const { targets } = await load('targets/all.js');
   const parts = [FORMATS_INTRODUCTION];
-  for (const [name, format] of Object.entries(formats)) {
+  for (const [name, { extension, mediaType, load: loadFormat }] of Object.entries(formats)) {
+    const { summary } = await loadFormat();
     const example = await exampleOf({ format: name });
     parts.push(
       `### ${name}`,
-      `${capital(format.summary)}. Extension \`.${format.extension}\`, media type \`${format.mediaType}\`.`,
-      fence(example, format.extension),
+      `${capital(summary)}. Extension \`.${extension}\`, media type \`${mediaType}\`.`,
+      fence(example, extension),
     );
   }
   parts.push('## Targets', TARGETS_INTRODUCTION);

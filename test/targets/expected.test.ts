@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { ByteWriter } from '../../src/bytes/byte-writer.js';
 import { recipeOf } from '../../src/recipe.js';
 import { parseRequest } from '../../src/request.js';
-import { targetNames, targets } from '../../src/targets/index.js';
+import { targets } from '../../src/targets/all.js';
+import { targetNames } from '../../src/targets/index.js';
 import { fixtureLines, fromLine } from '../formats/fixture-conversations.js';
 
 /** Every oddity of the fixtures but the long cell, which would make each of these files three times as long. */

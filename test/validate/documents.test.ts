@@ -157,12 +157,12 @@ describe('what exports write', () => {
     }),
   );
 
-  function write(
+  async function write(
     name: (typeof formatNames)[number],
     written: readonly Conversation[],
     options = DEFAULT_ENCODING,
-  ): Buffer {
-    const encoder = formats[name].encoder(options);
+  ): Promise<Buffer> {
+    const encoder = (await formats[name].load()).encoder(options);
     const body = new ByteWriter(1024);
     const out = new ByteWriter(1024);
     encoder.begin(out, written.length);
@@ -172,13 +172,13 @@ describe('what exports write', () => {
     return Buffer.from(out.view());
   }
 
-  test.each(formatNames)('%s passes, in pieces of any size, and is recognised by its start', (name) => {
+  test.each(formatNames)('%s passes, in pieces of any size, and is recognised by its start', async (name) => {
     for (const content of contentOptions()) {
       if (name === 'jsonl' && !content.includeFullContent) continue;
-      const bytes = write(name, conversations, { ...DEFAULT_ENCODING, ...content });
+      const bytes = await write(name, conversations, { ...DEFAULT_ENCODING, ...content });
       expect(errors(validate(bytes, { format: name }))).toEqual([]);
     }
-    const bytes = write(name, conversations);
+    const bytes = await write(name, conversations);
     const whole = validate(bytes);
     expect(whole).toMatchObject({ format: name, valid: true });
     const validator = createValidator({ format: name });

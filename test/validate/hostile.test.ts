@@ -1,7 +1,8 @@
 import * as fc from 'fast-check';
 import { test } from 'vitest';
 
-import { targetNames, targets } from '../../src/targets/index.js';
+import { targets } from '../../src/targets/all.js';
+import { targetNames } from '../../src/targets/index.js';
 import { createValidator } from '../../src/validate.js';
 import { FILE_FORMATS } from '../../src/validate/recognise.js';
 

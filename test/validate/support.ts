@@ -1,4 +1,4 @@
-import { targets } from '../../src/targets/index.js';
+import { targets } from '../../src/targets/all.js';
 import { createValidator, type ValidationSummary, type ValidatorOptions } from '../../src/validate.js';
 
 /** Checks a whole text at once. */

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { formatNames } from '../../formats/index.js';
+import { SCOPES, SORT_KEYS } from '../../scopes.js';
 import { targetNames } from '../../targets/index.js';
 import type { App } from '../app.js';
 import {
@@ -18,10 +19,6 @@ import {
   wholeNumber,
 } from '../flags.js';
 import type { ExportFlags } from '../export-request.js';
-
-/** The words of `SCOPES` and `SORT_KEYS`, repeated here so that help needs no schema library; a test compares them. */
-const SCOPES = ['selected', 'filtered', 'approved', 'all'];
-const SORT_KEYS = ['created_at', 'updated_at', 'quality_score', 'title', 'status', 'tier'];
 
 /** `export`: from request to file. */
 export function registerExport(program: Command, app: App): void {

@@ -1,12 +1,12 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { formatNames } from '../../formats/index.js';
 import { nearestWord } from '../../nearest-word.js';
+import { SCOPES } from '../../scopes.js';
 import type { App } from '../app.js';
 import { choice, list, moment, once, since, text, uuid, wholeNumber } from '../flags.js';
 import type { HistoryFlags } from '../run-history.js';
 
-/** The words of `SCOPES`, `STATUSES` and `HISTORY_SORTS`, repeated here so that help needs no database driver; a test compares them. */
-const SCOPES = ['selected', 'filtered', 'approved', 'all'];
+/** The words of `STATUSES` and `HISTORY_SORTS`, repeated here so that help needs no database driver; a test compares them. */
 const STATUSES = ['queued', 'processing', 'completed', 'failed', 'expired'];
 const SORTS = ['timestamp', 'format', 'status', 'count', 'size', 'user'];
 

@@ -1,5 +1,5 @@
 import { parseRequest, type ExportRequestInput, type Filters, type Scope } from '../../request.js';
-import { targets } from '../../targets/index.js';
+import { targets } from '../../targets/all.js';
 
 /** The four scopes by the names that questions and answers use. */
 export const SCOPE_NAMES: Readonly<Record<Scope, string>> = {

@@ -1,5 +1,6 @@
 import type { FormatName } from '../../../formats/index.js';
-import { targetNames, targets, type TargetName } from '../../../targets/index.js';
+import { targets } from '../../../targets/all.js';
+import { targetNames, type TargetName } from '../../../targets/index.js';
 import { limitsInWords } from '../in-words.js';
 import { pad } from '../fit.js';
 import { Back, type Choice } from '../prompts.js';
