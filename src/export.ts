@@ -23,7 +23,6 @@ import { parseRequest, type ExportRequest, type ExportRequestInput } from './req
 import { withRetries } from './retry.js';
 import { runConfig } from './run-config.js';
 import { requireIds } from './selected-ids.js';
-import { gzipped } from './sinks/gzip.js';
 import { prepareDestination } from './sinks/index.js';
 import type { Destination, Sink } from './sinks/sink.js';
 import { Tally, type Counts, type ReportLine } from './judging/tally.js';
@@ -301,7 +300,7 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
       context.onEvent?.({ kind: 'started', exportId, matched: tally.matched, rowSecurity });
       refuseNothing(tally, request, source);
       const file = await destination.open();
-      const sink = request.gzip ? gzipped(file) : file;
+      const sink = request.gzip ? (await import('./sinks/gzip.js')).gzipped(file) : file;
       sinks.push(sink);
       phase('writing');
       const { fields } = recipe;

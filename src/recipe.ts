@@ -6,15 +6,13 @@ import { expand } from './judging/expand.js';
 import type { Encoder, Format } from './formats/format.js';
 import { formats } from './formats/index.js';
 import { judgeWith, type Judgement } from './judging/judge.js';
-import { Counterparts } from './preferences/counterparts.js';
 import type { ExportRequest } from './request.js';
 import { mapRoles } from './judging/role-map.js';
 import { policyOf } from './judging/rules.js';
 import { withSystemPrompt } from './judging/system-prompt.js';
-import { targetEncoder } from './targets/encoder.js';
 import { loadTarget } from './targets/index.js';
 import type { Preference, RowShape, Target } from './targets/target.js';
-import { createValidator, type Validator } from './validate.js';
+import type { Validator } from './validate.js';
 import { loadTokenCounter, overTokenLimit, TokenTally, type CountTokens } from './judging/tokens.js';
 
 /** How a request turns conversations into bytes: one place for what formats and targets have in common. */
@@ -60,13 +58,20 @@ export async function recipeOf(request: ExportRequest): Promise<Recipe> {
     ...request.rules,
   });
   const judge = judgeWith(policy, lookOf(target, count));
+  // Plain files need none of these, and small exports feel what is loaded.
+  const isChecked = request.verify ?? target !== null;
+  const createValidator = isChecked ? (await import('./validate.js')).createValidator : null;
+  const targetEncoder = target === null ? null : (await import('./targets/encoder.js')).targetEncoder;
+  const Counterparts =
+    shape?.kind === 'pair' ? (await import('./preferences/counterparts.js')).Counterparts : null;
   return {
     extension: formats[formatName].extension,
     fields: fieldsOf(request, format, target, shape),
     needsCount: target === null && format.needsCount === true,
     validator: () =>
-      (request.verify ?? target !== null)
-        ? createValidator({
+      createValidator === null
+        ? null
+        : createValidator({
             target: target ?? undefined,
             targetName: name,
             shape: shape?.name,
@@ -75,8 +80,7 @@ export async function recipeOf(request: ExportRequest): Promise<Recipe> {
             allowEmpty: true,
             // Two conversations may well say the same; and remembering rows would take memory.
             duplicates: false,
-          })
-        : null,
+          }),
     advice: (fileName) => (shape === null ? null : (target?.advice?.(fileName, shape.name) ?? null)),
     begin(exportedAt) {
       const prompt = request.systemPrompt === undefined ? null : withSystemPrompt(request.systemPrompt);
@@ -85,9 +89,9 @@ export async function recipeOf(request: ExportRequest): Promise<Recipe> {
         const mapped = roles === null ? conversation : roles(conversation);
         return prompt === null ? mapped : prompt.apply(mapped);
       };
-      const pairs = target !== null && shape?.kind === 'pair' ? new Counterparts(target) : null;
+      const pairs = target === null || Counterparts === null ? null : new Counterparts(target);
       const encoder: Encoder =
-        target === null || shape === null
+        target === null || shape === null || targetEncoder === null
           ? format.encoder({ ...content, ...layout, exportedAt })
           : targetEncoder(target, shape.kind === 'pair' ? null : shape.rows, layout.bom);
       const rowsOf = request.expand === 'pairs' ? expand : (conversation: Conversation) => [conversation];

@@ -1,16 +1,12 @@
 import { LoraExportError } from '../errors.js';
 import { exportConversations, type ExportContext, type ExportResult } from '../export.js';
 import { formats } from '../formats/index.js';
-import { previewExport } from '../preview.js';
-import { planExport } from '../plan.js';
 import { parseRequest, type ExportRequest } from '../request.js';
 import type { App, AppSettings } from './app.js';
 import { toRequest, type ExportFlags } from './export-request.js';
 import { kebab, milliseconds } from './flags.js';
 import { openMetrics } from './metrics-log.js';
-import { requestLike } from './request-like.js';
 import { conversations, exportJson, exportSummary, planJson, planText } from './render.js';
-import { openReport } from './report.js';
 import { eventTeller } from './tell-events.js';
 import type { Terminal } from './terminal.js';
 
@@ -72,7 +68,9 @@ export async function runExport(app: App, flags: ExportFlags): Promise<void> {
   }
   await app.withDatabase(settings, async (database) => {
     const request =
-      flags.like === undefined ? typed : await requestLike(app, settings, database, flags.like, typed);
+      flags.like === undefined
+        ? typed
+        : await (await import('./request-like.js')).requestLike(app, settings, database, flags.like, typed);
     const context: ExportContext = {
       database: database.target,
       stream: host.stdout,
@@ -84,6 +82,7 @@ export async function runExport(app: App, flags: ExportFlags): Promise<void> {
       onEvent: eventTeller(app),
     };
     if (flags.dryRun) {
+      const { planExport } = await import('../plan.js');
       const plan = await planExport(request, context);
       terminal.data(`${flags.json ? planJson(plan) : planText(plan)}\n`);
     } else if (flags.preview !== undefined) {
@@ -109,7 +108,10 @@ async function exportAndTell(
   const metrics = openMetrics(settings, terminal);
   const { format, target = null } = request;
   const run = metrics.begin({ exportId: null, userId: settings.userId?.value ?? null, format, target });
-  const report = flags.report === undefined ? undefined : await openReport(flags.report, host.cwd);
+  const report =
+    flags.report === undefined
+      ? undefined
+      : await (await import('./report.js')).openReport(flags.report, host.cwd);
   try {
     const result = await exportConversations(request, { ...context, onReport: report?.add }).catch(
       async (error: unknown) => {
@@ -181,6 +183,7 @@ async function showPreview(
   count: number,
 ): Promise<void> {
   const { host, terminal } = app;
+  const { previewExport } = await import('../preview.js');
   const preview = await previewExport(request, context, count);
   if (terminal.showsData) {
     const { Chalk } = await import('chalk');
