@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { gunzipSync } from 'node:zlib';
+import { execa } from 'execa';
 import { describe, expect, it } from 'vitest';
 
 import { prepareFile } from '../../src/sinks/file.js';
@@ -16,6 +17,15 @@ const PIECES = Array.from({ length: 40 }, (_, index) =>
   Buffer.from(`${'{"messages":[]}'.repeat(index * 50)}${Math.sin(index)}\n`),
 );
 const WHOLE = Buffer.concat(PIECES);
+const MEGABYTE = 1024 * 1024;
+
+const IDLE_SINK: Sink = {
+  write: () => Promise.resolve(),
+  seal: () => Promise.resolve({ size: 0, sha256: '' }),
+  publish: () => Promise.resolve({ location: '', url: null }),
+  retract: () => Promise.resolve(false),
+  abort: () => Promise.resolve(),
+};
 
 async function fileSink(directory: string): Promise<Sink> {
   return gzipped(await (await prepareFile(join(directory, 'out.gz'), aContext())).open());
@@ -52,6 +62,49 @@ describe('a compressed sink', () => {
     expect((await compressedFile()).equals(bytes)).toBe(true);
     // RFC 1952: flags in byte 3, modification time in bytes 4 to 7.
     expect([...bytes.subarray(3, 8)]).toEqual([0, 0, 0, 0, 0]);
+  });
+
+  it('gives the same bytes however the data is cut, in order, to every reader', async () => {
+    const text = Buffer.concat(Array.from({ length: 60 }, () => WHOLE));
+    expect(text.length).toBeGreaterThan(5 * MEGABYTE);
+    const archives: Buffer[] = [];
+    for (const size of [100_001, MEGABYTE, text.length]) {
+      const directory = await temporaryDirectory();
+      const sink = await fileSink(directory);
+      const pieces = Array.from({ length: Math.ceil(text.length / size) }, (_, index) =>
+        text.subarray(index * size, (index + 1) * size),
+      );
+      await writeReusing(sink, pieces);
+      await sink.seal();
+      await sink.publish('');
+      archives.push(await readFile(join(directory, 'out.gz')));
+      if (size !== MEGABYTE) continue;
+      // The program knows nothing of ours.
+      const { stdout } = await execa('gzip', ['-dc', join(directory, 'out.gz')], {
+        encoding: 'buffer',
+        maxBuffer: 2 * text.length,
+        stripFinalNewline: false,
+      });
+      expect(text.equals(stdout)).toBe(true);
+    }
+    const [first] = archives as [Buffer];
+    expect(gunzipSync(first).equals(text)).toBe(true);
+    expect(archives.every((archive) => archive.equals(first))).toBe(true);
+  });
+
+  it('takes only some members ahead of a sink that takes none', async () => {
+    const never = new Promise<void>(() => undefined);
+    const sink = gzipped({ ...IDLE_SINK, write: () => never });
+    const piece = noise(MEGABYTE);
+    let taken = 0;
+    void (async () => {
+      for (; taken < 100; taken++) await sink.write(piece);
+    })();
+    // Whatever is taken without waiting for the sink is taken by then.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(taken).toBeGreaterThan(0);
+    expect(taken).toBeLessThanOrEqual(5);
+    await sink.abort();
   });
 
   it('is a valid empty archive when nothing was written', async () => {
