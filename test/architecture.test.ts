@@ -53,7 +53,7 @@ function withoutComments(code: string): string {
 const LAYERS = ['bin', 'cli', 'core', 'adapter', 'base', 'bytes'] as const;
 type Layer = (typeof LAYERS)[number];
 
-const BASE = ['conversation', 'errors', 'visible', 'request', 'judging/rules', 'version'].map(
+const BASE = ['conversation', 'errors', 'visible', 'request', 'scopes', 'judging/rules', 'version'].map(
   (name) => `src/${name}.ts`,
 );
 

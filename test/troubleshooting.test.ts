@@ -4,8 +4,8 @@ import { beforeAll, expect, it } from 'vitest';
 
 import { createProgram } from '../src/cli/program.js';
 import { Terminal } from '../src/cli/terminal.js';
+import { hostHere } from './support/in-process.js';
 import { CHECKS } from '../src/doctor.js';
-import type { Host } from '../src/cli/host.js';
 
 const ROOT = join(import.meta.dirname, '..');
 /** Stands for what varies. */
@@ -81,16 +81,7 @@ it('lists every check of the doctor, in its order', () => {
 });
 
 it('names only commands and flags that exist', async () => {
-  const host = {
-    stdin: process.stdin,
-    stdout: process.stdout,
-    stderr: process.stderr,
-    env: {},
-    cwd: ROOT,
-    platform: process.platform,
-    uid: null,
-    signal: new AbortController().signal,
-  } satisfies Host;
+  const host = hostHere();
   const program = await createProgram(host, new Terminal(host), []);
   const commands = program.commands.map((command) => command.name());
   const flags = program.commands.flatMap(({ options }) => options.map(({ long }) => long));

@@ -64,7 +64,12 @@ export async function createProgram(
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
     .helpCommand('help [command]', 'print help for a command')
-    .configureHelp({ helpWidth: helpWidth(host), showGlobalOptions: false })
+    .configureHelp({
+      helpWidth: helpWidth(host),
+      showGlobalOptions: false,
+      // The list has names only: arguments are known of commands that were loaded.
+      subcommandTerm: (command) => command.name(),
+    })
     .configureOutput({
       writeOut: (text) => terminal.data(text),
       // Errors are thrown as well, and told once, in `run`.

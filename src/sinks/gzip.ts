@@ -51,7 +51,7 @@ export function gzipped(sink: Sink): Sink {
 
   return {
     async write(bytes) {
-      for (let offset = 0; offset < bytes.length && !isAborted;) {
+      for (let offset = 0; offset < bytes.length;) {
         const piece = bytes.subarray(offset, offset + MEMBER_BYTES - filled);
         current().set(piece, filled);
         filled += piece.length;
@@ -60,6 +60,7 @@ export function gzipped(sink: Sink): Sink {
         endMember();
         // The memory of the oldest is needed next.
         if (underway.length > AT_A_TIME) await underway.shift();
+        if (isAborted) return;
       }
     },
     async seal() {

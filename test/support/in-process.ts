@@ -1,4 +1,5 @@
 import { Readable, Writable } from 'node:stream';
+import type { Host } from '../../src/cli/host.js';
 import { run } from '../../src/cli/main.js';
 import type { Ended, Sandbox } from './cli.js';
 
@@ -20,6 +21,13 @@ export async function runHere(
     signal: new AbortController().signal,
   });
   return { exitCode, stdout: stdout.text(), stderr: stderr.text() };
+}
+
+/** The streams of this process, and nothing of its environment: for what asks about a command line, and runs none. */
+export function hostHere(): Host {
+  const { stdin, stdout, stderr, platform } = process;
+  const { signal } = new AbortController();
+  return { stdin, stdout, stderr, env: {}, cwd: process.cwd(), platform, uid: null, signal };
 }
 
 function sink() {

@@ -28,12 +28,14 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: 'download',
-    description: 'copy the stored file of a completed export, its size and checksum verified; status 27 when it has none any more',
+    description:
+      'copy the stored file of a completed export, its size and checksum verified; status 27 when it has none any more',
     load: async () => (await import('./download.js')).registerDownload,
   },
   {
     name: 'cleanup',
-    description: 'remove the files of expired exports; with --logs, archive and delete old rows of the audit log',
+    description:
+      'remove the files of expired exports; with --logs, archive and delete old rows of the audit log',
     load: async () => (await import('./cleanup.js')).registerCleanup,
   },
   {
@@ -53,7 +55,8 @@ export const commands: readonly CommandEntry[] = [
   },
   {
     name: 'validate',
-    description: 'check training files (gzip too), whoever wrote them; status 23 on errors, 29 on broken limits of a file',
+    description:
+      'check training files (gzip too), whoever wrote them; status 23 on errors, 29 on broken limits of a file',
     load: async () => (await import('./validate.js')).registerValidate,
   },
   {

@@ -1,4 +1,4 @@
-/** Preloaded by modules.test.ts: appends the address of every module that the process loads to `MODULES_FILE`. */
+/** Preloaded into a process under test: appends the address of every module that the process loads to `MODULES_FILE`. */
 import { appendFileSync } from 'node:fs';
 import { createRequire, register } from 'node:module';
 
