@@ -1,7 +1,7 @@
-import { InvalidArgumentError, Option } from 'commander';
 import { nearestWord } from '../nearest-word.js';
 import { LoraExportError } from '../errors.js';
 import { readSpan } from '../since.js';
+import { InvalidArgumentError, Option } from './parser.js';
 
 /** What commander calls for each occurrence of a flag on the command line. */
 type Parser<T> = (value: string, previous: unknown) => T;

@@ -1,9 +1,9 @@
-import { Command, CommanderError } from 'commander';
 import { LoraExportError } from '../errors.js';
 import { version } from '../version.js';
 import { App } from './app.js';
 import { commands } from './commands/index.js';
 import type { Host } from './host.js';
+import { Command, CommanderError } from './parser.js';
 import type { Terminal } from './terminal.js';
 
 /** How the parser ends a command line that asked for help or the version. */

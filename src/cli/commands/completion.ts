@@ -1,5 +1,6 @@
-import { Argument, type Command } from 'commander';
+import type { Command } from 'commander';
 import type { App } from '../app.js';
+import { Argument } from '../parser.js';
 import type { Shell } from '../completion.js';
 
 /** The shells for which there is a script. */

@@ -1,9 +1,10 @@
-import { InvalidArgumentError, type Command } from 'commander';
+import type { Command } from 'commander';
 import { formatNames } from '../../formats/index.js';
 import { nearestWord } from '../../nearest-word.js';
 import { SCOPES } from '../../scopes.js';
 import type { App } from '../app.js';
 import { choice, list, moment, once, since, text, uuid, wholeNumber } from '../flags.js';
+import { InvalidArgumentError } from '../parser.js';
 import type { HistoryFlags } from '../run-history.js';
 
 /** The words of `STATUSES` and `HISTORY_SORTS`, repeated here so that help needs no database driver; a test compares them. */

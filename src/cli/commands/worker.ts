@@ -1,6 +1,7 @@
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import type { App } from '../app.js';
 import { choice, decimal, once, text, uuid } from '../flags.js';
+import { Option } from '../parser.js';
 import type { WorkerFlags } from '../run-worker.js';
 
 /** `worker`: does exports that were queued with `export --detach`. */
