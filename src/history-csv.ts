@@ -2,7 +2,7 @@ import { stringify } from 'csv-stringify/sync';
 import type { Access } from './db/access.js';
 import { HISTORY_COLUMNS, readWholeRows } from './db/history.js';
 import { guardFormula } from './formats/csv-formulas.js';
-import { STRINGIFY } from './formats/csv.js';
+import { STRINGIFY } from './formats/csv-options.js';
 import { parseHistoryQuery, type HistoryQueryInput } from './history.js';
 
 /**

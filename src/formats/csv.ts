@@ -1,9 +1,9 @@
-import { stringify, type Options } from 'csv-stringify/sync';
 import { ByteWriter } from '../bytes/byte-writer.js';
 import { isIsoInstant, isJsonNumber } from '../bytes/scalars.js';
-import type { Text } from '../bytes/text.js';
-import type { Conversation, ConversationField, Turn } from '../conversation.js';
-import { guardFormula, looksLikeFormula } from './csv-formulas.js';
+import { Text } from '../bytes/text.js';
+import type { Conversation, ConversationField } from '../conversation.js';
+import { writeCell } from './csv-cell.js';
+import { startsLikeFormula } from './csv-formulas.js';
 import type { ContentOptions, EncodeOptions, Encoder, Format } from './format.js';
 
 type Kind = 'text' | 'number' | 'instant' | 'json';
@@ -57,41 +57,43 @@ function shownColumns(content: ContentOptions): Column[] {
   return COLUMNS.filter(({ flag }) => flag === undefined || content[flag]);
 }
 
-/** Every option that decides bytes is written out: csv-stringify ignores unknown ones and its defaults cast silently. */
-export const STRINGIFY: Options = {
-  bom: false,
-  cast: { string: (value) => value },
-  delimiter: ',',
-  eof: true,
-  escape: '"',
-  escape_formulas: false,
-  header: false,
-  quote: '"',
-  quoted: false,
-  quoted_empty: false,
-  // Empty text, which would look like an absent value; line breaks of any kind; white space that readers may trim.
-  quoted_match: [/^$/, /[\r\n\u0085\u2028\u2029]/, /^\s/, /\s$/],
-  quoted_string: false,
-  record_delimiter: '\n',
-};
-
 const BOM = Buffer.from('\ufeff');
-/** Rows are put into CSV so many at a time, so that a conversation with very many turns does not take twice its size. */
-const ROWS_AT_ONCE = 256;
+const COMMA = 0x2c;
+const LINE_FEED = 0x0a;
 /** A cell of a spreadsheet holds this many UTF-16 code units in Excel, which cuts the rest without a word. */
 const EXCEL_CELL = 32_767;
 
-type Cell = string | null;
+/** What is counted of cells. */
+interface Notes {
+  guarded: number;
+  long: number;
+}
+
+/** Cells that stand in every row of a conversation, made once for all of them. */
+interface SharedCells {
+  readonly bytes: ByteWriter;
+  notes: Notes;
+}
 
 class CsvEncoder implements Encoder {
   readonly #options: EncodeOptions;
   readonly #columns: readonly Column[];
-  #guarded = 0;
-  #long = 0;
+  /** The columns before and behind those of the turn. */
+  readonly #head: readonly Column[];
+  readonly #tail: readonly Column[];
+  readonly #before: SharedCells = { bytes: new ByteWriter(1024), notes: { guarded: 0, long: 0 } };
+  readonly #after: SharedCells = { bytes: new ByteWriter(1024), notes: { guarded: 0, long: 0 } };
+  /** A handful in any database. */
+  readonly #roles = new Map<string, Text>();
+  readonly #notes: Notes = { guarded: 0, long: 0 };
 
   constructor(options: EncodeOptions) {
     this.#options = options;
     this.#columns = shownColumns(options);
+    const isOfTurn = ({ from }: Column): boolean => 'turn' in from;
+    const first = this.#columns.findIndex(isOfTurn);
+    this.#head = first < 0 ? this.#columns : this.#columns.slice(0, first);
+    this.#tail = first < 0 ? [] : this.#columns.slice(this.#columns.findLastIndex(isOfTurn) + 1);
   }
 
   begin(out: ByteWriter): void {
@@ -100,19 +102,24 @@ class CsvEncoder implements Encoder {
   }
 
   conversation(conversation: Conversation, out: ByteWriter): void {
-    const shared = this.#columns.map(({ from }): Cell => {
-      return 'member' in from ? this.#cell(conversation[from.member], from.kind) : null;
-    });
+    this.#share(this.#before, this.#head, conversation);
     if (!this.#options.includeFullContent) {
-      this.#count(shared);
-      out.bytes(Buffer.from(stringify([shared], STRINGIFY)));
+      this.#copy(this.#before, out);
+      out.byte(LINE_FEED);
       return;
     }
-    for (let first = 0; first < conversation.turns.length; first += ROWS_AT_ONCE) {
-      const rows = conversation.turns
-        .slice(first, first + ROWS_AT_ONCE)
-        .map((turn) => this.#row(shared, turn));
-      out.bytes(Buffer.from(stringify(rows, STRINGIFY)));
+    this.#share(this.#after, this.#tail, conversation);
+    for (const { number, role, content } of conversation.turns) {
+      this.#copy(this.#before, out);
+      out.byte(COMMA);
+      out.ascii(String(number));
+      out.byte(COMMA);
+      this.#text(this.#role(role), out, this.#notes);
+      out.byte(COMMA);
+      if (content !== null) this.#text(content, out, this.#notes);
+      if (this.#tail.length > 0) out.byte(COMMA);
+      this.#copy(this.#after, out);
+      out.byte(LINE_FEED);
     }
   }
 
@@ -121,45 +128,61 @@ class CsvEncoder implements Encoder {
   }
 
   notes(): Record<string, number> {
+    const { guarded, long } = this.#notes;
     return {
-      ...(this.#guarded > 0 && { 'cells guarded against being run as formulas': this.#guarded }),
-      ...(this.#long > 0 && { 'cells longer than 32,767 characters, which Excel cuts': this.#long }),
+      ...(guarded > 0 && { 'cells guarded against being run as formulas': guarded }),
+      ...(long > 0 && { 'cells longer than 32,767 characters, which Excel cuts': long }),
     };
   }
 
-  #row(shared: readonly Cell[], turn: Turn): Cell[] {
-    const row = this.#columns.map(({ from }, index): Cell => {
-      if ('member' in from) return shared[index] ?? null;
-      if (from.turn === 'number') return String(turn.number);
-      return this.#text(from.turn === 'role' ? turn.role : (turn.content?.toString() ?? null));
+  #share(cells: SharedCells, columns: readonly Column[], conversation: Conversation): void {
+    cells.bytes.clear();
+    cells.notes = { guarded: 0, long: 0 };
+    columns.forEach(({ from }, index) => {
+      if (index > 0) cells.bytes.byte(COMMA);
+      if ('member' in from) this.#cell(conversation[from.member], from.kind, cells);
     });
-    this.#count(row);
-    return row;
   }
 
-  #cell(value: Text | null, kind: Kind): Cell {
-    if (value === null) return null;
-    if (kind === 'number') return isJsonNumber(value) ? value.toString() : null;
-    if (kind === 'instant') return isIsoInstant(value) ? value.toString() : null;
-    return this.#text(kind === 'json' ? onOneLine(value) : value.toString());
+  #copy({ bytes, notes }: SharedCells, out: ByteWriter): void {
+    out.bytes(bytes.view());
+    this.#notes.guarded += notes.guarded;
+    this.#notes.long += notes.long;
   }
 
-  #text(value: string | null): Cell {
-    return value === null || this.#options.rawCells ? value : guardFormula(value);
+  #cell(value: Text | null, kind: Kind, { bytes, notes }: SharedCells): void {
+    if (value === null) return;
+    if (kind === 'text') this.#text(value, bytes, notes);
+    else if (kind === 'json') this.#text(onOneLine(value), bytes, notes);
+    else if (kind === 'number' ? isJsonNumber(value) : isIsoInstant(value)) write(value, false, bytes, notes);
   }
 
-  #count(row: readonly Cell[]): void {
-    for (const cell of row) {
-      if (cell === null) continue;
-      if (cell.length > EXCEL_CELL) this.#long++;
-      if (!this.#options.rawCells && cell.startsWith("'") && looksLikeFormula(cell)) this.#guarded++;
+  #text(value: Text, out: ByteWriter, notes: Notes): void {
+    write(value, !this.#options.rawCells && startsLikeFormula(value), out, notes);
+  }
+
+  #role(role: string): Text {
+    let text = this.#roles.get(role);
+    if (text === undefined) {
+      text = Text.of(role);
+      this.#roles.set(role, text);
     }
+    return text;
   }
 }
 
+function write(value: Text, guarded: boolean, out: ByteWriter, notes: Notes): void {
+  writeCell(out, value, guarded);
+  if (guarded) notes.guarded++;
+  const apostrophe = guarded ? 1 : 0;
+  // A code unit takes a byte at least.
+  if (value.byteLength + apostrophe <= EXCEL_CELL) return;
+  if (value.toString().length + apostrophe > EXCEL_CELL) notes.long++;
+}
+
 /** JSON as the other formats write it: without line breaks between its tokens, lone surrogates replaced. */
-function onOneLine(value: Text): string {
+function onOneLine(value: Text): Text {
   const out = new ByteWriter(value.byteLength);
   out.json(value);
-  return out.view().toString('utf8');
+  return new Text(out.view());
 }

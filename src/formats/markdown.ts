@@ -1,15 +1,15 @@
-import type { ByteWriter } from '../bytes/byte-writer.js';
+import { ByteWriter } from '../bytes/byte-writer.js';
 import { isIsoInstant, isJsonNumber } from '../bytes/scalars.js';
-import type { Text } from '../bytes/text.js';
+import { Text } from '../bytes/text.js';
 import type { Conversation, ConversationField } from '../conversation.js';
 import type { ContentOptions, Encoder, Format } from './format.js';
-import { flattenHeading, flattenText, quoteText } from './markdown-text.js';
+import { writeFlat, writeFlatHeading, writeQuotation } from './markdown-text.js';
 
 interface Bullet {
   readonly label: string;
   readonly member: ConversationField | 'conversationId';
   /** What to show of the value, null for nothing. Default: the text on one line. */
-  readonly show?: (value: Text) => string | null;
+  readonly show?: (value: Text) => Text | null;
   /** The flag that shows it, besides `includeMetadata`. */
   readonly flag?: keyof ContentOptions;
 }
@@ -21,7 +21,7 @@ const BULLETS: readonly Bullet[] = [
   {
     label: 'Quality Score',
     member: 'qualityScore',
-    show: (score) => (isJsonNumber(score) ? score.toString() : null),
+    show: (score) => (isJsonNumber(score) ? score : null),
     flag: 'includeQualityScores',
   },
   { label: 'Created', member: 'createdAt', show: dateOf, flag: 'includeTimestamps' },
@@ -33,7 +33,7 @@ const BULLETS: readonly Bullet[] = [
 /**
  * Conversations to read: heading, metadata, and each turn as a quotation whose text cannot get out of it.
  *
- * Times are dates in UTC, never in a locale. See {@link quoteText} for how a parser gets the text of a turn back.
+ * Times are dates in UTC, never in a locale. See {@link writeQuotation} for how a parser gets the text of a turn back.
  */
 export const markdown: Format = {
   summary: 'headings and quotations, for people',
@@ -50,8 +50,8 @@ function shownBullets(content: ContentOptions): Bullet[] {
 }
 
 /** The day in UTC, `YYYY-MM-DD`; null for what ISO 8601 cannot express, which the checks have already counted. */
-function dateOf(instant: Text): string | null {
-  return isIsoInstant(instant) ? instant.toString().slice(0, 10) : null;
+function dateOf(instant: Text): Text | null {
+  return isIsoInstant(instant) ? Text.of(instant.toString().slice(0, 10)) : null;
 }
 
 const LABELS = new Map([
@@ -60,13 +60,27 @@ const LABELS = new Map([
   ['system', 'System'],
 ]);
 
+const HEADING = Buffer.from('# Conversation: ');
+const NEXT_HEADING = Buffer.from('\n---\n\n# Conversation: ');
+const UNTITLED = Buffer.from('Untitled');
+const METADATA = Buffer.from('\n\n**Metadata:**\n\n');
+const TURNS = Buffer.from('\n## Conversation\n');
+const NEWLINE = Buffer.from('\n');
+const LINE_FEED = 0x0a;
+const NOTHING = Text.of('');
+
 class MarkdownEncoder implements Encoder {
-  readonly #bullets: readonly Bullet[];
+  readonly #bullets: readonly (Bullet & { prefix: Buffer })[];
   readonly #includeFullContent: boolean;
+  /** The line that says who speaks, by role: a handful in any database. */
+  readonly #speakers = new Map<string, Buffer>();
   #isFirst = true;
 
   constructor(content: ContentOptions) {
-    this.#bullets = shownBullets(content);
+    this.#bullets = shownBullets(content).map((bullet) => ({
+      ...bullet,
+      prefix: Buffer.from(`- ${bullet.label}: `),
+    }));
     this.#includeFullContent = content.includeFullContent;
   }
 
@@ -75,25 +89,45 @@ class MarkdownEncoder implements Encoder {
   }
 
   conversation(conversation: Conversation, out: ByteWriter): void {
-    const write = (text: string): void => out.bytes(Buffer.from(text));
-    const title = flattenHeading(conversation.title?.toString() ?? '');
-    write(`${this.#isFirst ? '' : '\n---\n\n'}# Conversation: ${title === '' ? 'Untitled' : title}\n`);
+    out.bytes(this.#isFirst ? HEADING : NEXT_HEADING);
     this.#isFirst = false;
-    const bullets = this.#bullets.flatMap(({ label, member, show }) => {
-      const value = conversation[member];
-      const shown = value === null ? null : show ? show(value) : flattenText(value.toString());
-      return shown === null ? [] : [`- ${label}: ${shown}\n`];
-    });
-    if (bullets.length > 0) write(`\n**Metadata:**\n\n${bullets.join('')}`);
+    const before = out.length;
+    writeFlatHeading(out, conversation.title ?? NOTHING);
+    if (out.length === before) out.bytes(UNTITLED);
+    this.#writeBullets(conversation, out);
     if (!this.#includeFullContent) return;
-    write('\n## Conversation\n');
+    out.bytes(TURNS);
     for (const { role, content } of conversation.turns) {
-      write(`\n**${LABELS.get(role) ?? flattenText(role)}:**\n\n`);
-      write(quoteText(content?.toString() ?? ''));
+      out.bytes(this.#speaker(role));
+      writeQuotation(out, content ?? NOTHING);
     }
   }
 
   end(): void {
     // Every block already ends with its newline.
+  }
+
+  #writeBullets(conversation: Conversation, out: ByteWriter): void {
+    out.bytes(this.#bullets.length === 0 ? NEWLINE : METADATA);
+    for (const { prefix, member, show } of this.#bullets) {
+      const value = conversation[member];
+      const shown = value === null || show === undefined ? value : show(value);
+      if (shown === null) continue;
+      out.bytes(prefix);
+      if (show === undefined) writeFlat(out, shown);
+      else out.text(shown);
+      out.byte(LINE_FEED);
+    }
+  }
+
+  #speaker(role: string): Buffer {
+    let line = this.#speakers.get(role);
+    if (line === undefined) {
+      const label = new ByteWriter();
+      writeFlat(label, Text.of(LABELS.get(role) ?? role));
+      line = Buffer.from(`\n**${label.view().toString('utf8')}:**\n\n`);
+      this.#speakers.set(role, line);
+    }
+    return line;
   }
 }

@@ -1,13 +1,21 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { ByteWriter } from '../../src/bytes/byte-writer.js';
+import { Text } from '../../src/bytes/text.js';
 import { markdown } from '../../src/formats/markdown.js';
-import { flattenHeading, quoteText } from '../../src/formats/markdown-text.js';
+import { writeFlatHeading, writeQuotation } from '../../src/formats/markdown-text.js';
 import { contentOptions } from '../support/content-options.js';
 import { aConversation, FULL, HOSTILE_TEXTS } from '../support/conversations.js';
 import { hostileStrings } from '../support/hostile-strings.js';
 import { encode } from './encode.js';
 import { asHeldBy, readMarkdown } from './readers.js';
+
+function written(write: (out: ByteWriter, text: Text) => void, text: string): string {
+  const out = new ByteWriter();
+  write(out, Text.of(text));
+  return out.view().toString('utf8');
+}
 
 /** Text made of what Markdown acts on, in any order. */
 function markdownLike(maxPieces = 12): fc.Arbitrary<string> {
@@ -150,7 +158,7 @@ describe('a conversation', () => {
   });
 
   it('does not lose a closing run of number signs in a title', () => {
-    expect(flattenHeading('C #')).toBe('C \\#');
+    expect(written(writeFlatHeading, 'C #')).toBe('C \\#');
     expect(readMarkdown(encode(markdown, [aConversation({ title: 'a ###' })]).text)[0]?.title).toBe('a ###');
   });
 });
@@ -244,7 +252,7 @@ describe('the text of a turn', () => {
 
   it('is quoted line by line, and left alone where Markdown has no say', () => {
     const text = 'It cost $6,000 at 24 % (snake_case, a < b & c) - fine.\n\nReally: "yes" #1!';
-    expect(quoteText(text)).toBe(`> ${text.replaceAll('\n', '\n> ')}\n`);
+    expect(written(writeQuotation, text)).toBe(`> ${text.replaceAll('\n', '\n> ')}\n`);
   });
 
   it('starts every line with the sign of a quotation, at any kind of line break', () => {
@@ -276,8 +284,8 @@ describe('the text of a turn', () => {
       '\r',
     ]) {
       const text = `${letter.repeat(250_000)}x`;
-      expect(quoteText(text).length).toBeLessThan(8 * text.length);
-      expect(flattenHeading(text).length).toBeLessThan(8 * text.length);
+      expect(written(writeQuotation, text).length).toBeLessThan(8 * text.length);
+      expect(written(writeFlatHeading, text).length).toBeLessThan(8 * text.length);
     }
   });
 });
