@@ -1,7 +1,7 @@
 import { isBlank } from '../bytes/blank.js';
 import { hasLoneSurrogate } from '../bytes/json-escapes.js';
 import { isIsoInstant, isJsonNumber } from '../bytes/scalars.js';
-import { hasControlCharacter } from '../bytes/control-characters.js';
+import { FOUND_CONTROL, FOUND_MARK, textSearch } from '../bytes/text-search.js';
 import type { Text } from '../bytes/text.js';
 import { ROLES, type Conversation, type Role, type Turn } from '../conversation.js';
 import type { Rule } from './rules.js';
@@ -28,6 +28,23 @@ export interface InspectOptions {
 
 /** What is wrong with a conversation, in the order of its turns; nothing for nearly all. */
 export function inspect(conversation: Conversation, options: InspectOptions = {}): Finding[] {
+  return inspectorOf(options)(conversation);
+}
+
+/** {@link inspect} for many conversations: what depends on the options alone is made once. */
+export function inspectorOf(options: InspectOptions): (conversation: Conversation) => Finding[] {
+  const { reserved = [], controlCharacters = false } = options;
+  const search =
+    reserved.length > 0 || controlCharacters
+      ? textSearch({ marks: reserved, controls: controlCharacters })
+      : null;
+  return (conversation) => inspectWith(search, conversation, options);
+}
+
+/** Says which of the texts and characters that were asked for it found; null where nothing was. */
+type TextSearch = ReturnType<typeof textSearch> | null;
+
+function inspectWith(search: TextSearch, conversation: Conversation, options: InspectOptions): Finding[] {
   const { turns } = conversation;
   if (turns.length === 0) return [{ rule: 'no-turns' }];
   const findings: Finding[] = [];
@@ -39,7 +56,7 @@ export function inspect(conversation: Conversation, options: InspectOptions = {}
     const { role, number } = turn;
     const report = (rule: Rule): void => void findings.push({ rule, turn: number });
     if (!isRole(role) && (options.tools === undefined || !isToolRole(role))) report('unknown-role');
-    inspectContent(turn, options, report);
+    inspectContent(turn, search, report);
     if (role === 'system' && inDialogue) report('late-system');
     if (role === 'system' && previous?.role === 'system' && !inDialogue) report('several-system');
     if ((role === 'assistant' || role === 'tool_call') && !inDialogue) report('starts-with-assistant');
@@ -80,19 +97,17 @@ export function inspect(conversation: Conversation, options: InspectOptions = {}
   return findings;
 }
 
-function inspectContent(
-  { role, content }: Turn,
-  options: InspectOptions,
-  report: (rule: Rule) => void,
-): void {
+function inspectContent({ role, content }: Turn, search: TextSearch, report: (rule: Rule) => void): void {
   if (content === null) {
     report('null-content');
     return;
   }
   if (isBlank(content)) report(role === 'assistant' ? 'blank-answer' : 'blank-content');
   else if (role === 'assistant' && looksCutOff(content)) report('truncated-answer');
-  if (options.reserved?.some((mark) => content.bytes().includes(mark))) report('reserved-text');
-  if (options.controlCharacters === true && hasControlCharacter(content)) report('control-character');
+  if (search === null) return;
+  const found = search(content);
+  if ((found & FOUND_MARK) !== 0) report('reserved-text');
+  if ((found & FOUND_CONTROL) !== 0) report('control-character');
 }
 
 function inspectMetadata(conversation: Conversation, findings: Finding[]): void {

@@ -1,4 +1,4 @@
-import { inspect, type Finding, type InspectOptions } from './checks.js';
+import { inspectorOf, type Finding, type InspectOptions } from './checks.js';
 import type { Conversation } from '../conversation.js';
 import { repair } from './repair.js';
 import type { Action, Policy, Rule } from './rules.js';
@@ -27,11 +27,12 @@ export function judgeWith(policy: Policy, look: InspectOptions): (conversation: 
     controlCharacters: policy['control-character'] !== 'ignore',
     isTooLong: policy['over-token-limit'] === 'ignore' ? undefined : look.isTooLong,
   };
+  const inspect = inspectorOf(options);
   return (original) => {
     let conversation = original;
     const judged = new Map<Rule, JudgedFinding>();
     for (let round = 0; ; round++) {
-      const findings = inspect(conversation, options).filter(({ rule }) => policy[rule] !== 'ignore');
+      const findings = inspect(conversation).filter(({ rule }) => policy[rule] !== 'ignore');
       for (const { rule, turn } of findings) {
         if (judged.has(rule)) continue;
         // A repair numbers the turns anew; what it brings out has no number that anybody could look up.
