@@ -27,7 +27,7 @@ const COLUMNS = ['instruction', 'input', 'output', 'system', 'history'] as const
  * The last question and its answer, with what came before as `history`. Every column stands in every row, since
  * loaders take the columns from the first rows.
  */
-export const alpacaShape: RowShape = { write, check };
+export const alpacaShape: RowShape = { write, check, texts: { keys: COLUMNS, marks: TEMPLATE_MARKS } };
 
 /** Alpaca: one instruction and one output. */
 export const alpaca: Target = {

@@ -59,7 +59,7 @@ export const axolotl: Target = {
     'axolotl-ai-cloud/axolotl, src/axolotl/prompt_strategies/chat_template.py',
     'axolotl-ai-cloud/axolotl, docs/dataset-formats/conversation.qmd',
   ],
-  shapes: { messages: { write, check } },
+  shapes: { messages: { write, check, texts: { keys: ['content'], marks: TEMPLATE_MARKS } } },
   throughDatasets: true,
   limits: {},
   tools: true,

@@ -15,7 +15,11 @@ export const azure: Target = {
     'openai/openai-openapi, openapi.yaml at 498c71d, FineTuneChatRequestInput',
   ],
   shapes: {
-    messages: { write: writeMessagesRow, check: (row, report) => checkOpenaiRow(row, report, RULES) },
+    messages: {
+      write: writeMessagesRow,
+      check: (row, report) => checkOpenaiRow(row, report, RULES),
+      texts: { keys: ['content'], marks: OPENAI_MARKS },
+    },
   },
   // "Less than 512 MB".
   limits: { minRows: 10, maxBytes: 512 * 1024 * 1024 - 1 },

@@ -35,7 +35,7 @@ export const bedrockClaude: Target = {
     'anthropics/claude-cookbooks, finetuning/finetuning_on_bedrock.ipynb',
     'docs.aws.amazon.com/bedrock/latest/userguide/preparing-text-data.html',
   ],
-  shapes: { messages: { write, check } },
+  shapes: { messages: { write, check, texts: { keys: ['content', 'system'], marks: MARKS } } },
   limits: { minRows: 32, maxRows: 10_000, maxBytes: 10 * 1024 ** 3, maxTokens: 32_000 },
   reserved: MARKS,
   policy: { 'reserved-text': 'skip' },

@@ -49,7 +49,7 @@ export const bedrockConverse: Target = {
     'aws-samples/amazon-bedrock-samples, custom-models/bedrock-fine-tuning/meta-llama/dataset_validation at f3cdcfd',
     'docs.aws.amazon.com/bedrock/latest/userguide/preparing-text-data.html',
   ],
-  shapes: { messages: { write, check } },
+  shapes: { messages: { write, check, texts: { keys: ['text'], marks: NOVA_MARKS } } },
   // Nova's numbers; Llama takes 10,000 rows of 16,000 tokens.
   checksFileName: true,
   limits: { minRows: 8, maxRows: 20_000 },

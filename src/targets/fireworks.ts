@@ -23,7 +23,11 @@ export const fireworks: Target = {
   asOf: '2026-11',
   sources: ['docs.fireworks.ai/fine-tuning/fine-tuning-models', 'fw-ai/cookbook, choose-method.md'],
   shapes: {
-    messages: { write: writeMessagesRow, check: (row, report) => checkMessagesRow(row, report, RULES) },
+    messages: {
+      write: writeMessagesRow,
+      check: (row, report) => checkMessagesRow(row, report, RULES),
+      texts: { keys: ['content'], marks: TEMPLATE_MARKS },
+    },
   },
   skipsBlankLines: true,
   limits: { minRows: 3, maxRows: 3_000_000 },

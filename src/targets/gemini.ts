@@ -31,7 +31,7 @@ export const gemini: Target = {
     'cloud.google.com/vertex-ai/generative-ai/docs/models/gemini-supervised-tuning',
     'googleapis/python-genai, google/genai/types.py',
   ],
-  shapes: { contents: { write, check } },
+  shapes: { contents: { write, check, texts: { keys: ['text'], marks: [] } } },
   preferences: { preference: { write: writePreference, check: checkPreference } },
   // Of Gemini 2.5 Flash; the service drops longer rows and tells of it only in the statistics of the job.
   limits: { maxRows: 1_000_000, maxBytes: 1024 ** 3, maxTokens: 131_072 },

@@ -81,8 +81,16 @@ export const llamaFactory: Target = {
     'hiyouga/LLaMA-Factory, src/llamafactory/data/parser.py',
   ],
   shapes: {
-    openai: { write: writeOpenai, check: checkOpenai },
-    sharegpt: { write: writeShareGpt, check: checkShareGpt },
+    openai: {
+      write: writeOpenai,
+      check: checkOpenai,
+      texts: { keys: ['content'], marks: TEMPLATE_MARKS, readClosely: ['function'] },
+    },
+    sharegpt: {
+      write: writeShareGpt,
+      check: checkShareGpt,
+      texts: { keys: ['value'], marks: TEMPLATE_MARKS, readClosely: ['function_call'] },
+    },
     alpaca: alpacaShape,
   },
   preferences: { preference: { write: writePreference, check: checkPreference } },

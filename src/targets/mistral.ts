@@ -47,7 +47,11 @@ export const mistral: Target = {
     'mistralai/mistral-common, protocol/instruct/validator.py',
   ],
   shapes: {
-    messages: { write: writeMessagesRow, check: (row, report) => checkMessagesRow(row, report, RULES) },
+    messages: {
+      write: writeMessagesRow,
+      check: (row, report) => checkMessagesRow(row, report, RULES),
+      texts: { keys: ['content'], marks: TEMPLATE_MARKS },
+    },
   },
   limits: { maxBytes: 512 * 1024 * 1024 },
   tools: true,

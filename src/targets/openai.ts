@@ -74,7 +74,13 @@ export const openai: Target = {
     'openai/openai-cookbook, examples/Chat_finetuning_data_prep.ipynb',
     'johny-b/llmcomp#59 (extra keys)',
   ],
-  shapes: { messages: { write: writeMessagesRow, check: (row, report) => checkOpenaiRow(row, report) } },
+  shapes: {
+    messages: {
+      write: writeMessagesRow,
+      check: (row, report) => checkOpenaiRow(row, report),
+      texts: { keys: ['content'], marks: OPENAI_MARKS },
+    },
+  },
   checksFileName: true,
   limits: { minRows: 10, maxBytes: 512 * 1024 * 1024, maxTokens: 65_536 },
   tools: true,

@@ -22,7 +22,9 @@ export const promptCompletion: Target = {
     'togethercomputer/together-python, src/together/utils/files.py',
     'docs.aws.amazon.com/bedrock/latest/userguide/preparing-text-data.html (Llama 3.1)',
   ],
-  shapes: { 'prompt-completion': { write, check } },
+  shapes: {
+    'prompt-completion': { write, check, texts: { keys: ['prompt', 'completion'], marks: TEMPLATE_MARKS } },
+  },
   limits: {},
   reserved: TEMPLATE_MARKS,
   advice: () =>

@@ -17,7 +17,7 @@ export const sharegpt: Target = {
     'pytorch/torchtune, torchtune/data/_messages.py',
     'hiyouga/LLaMA-Factory, data/README.md',
   ],
-  shapes: { conversations: { write, check } },
+  shapes: { conversations: { write, check, texts: { keys: ['value'], marks: TEMPLATE_MARKS } } },
   throughDatasets: true,
   limits: {},
   reserved: TEMPLATE_MARKS,

@@ -40,12 +40,27 @@ export interface Problem {
 /** Tells of a problem; the engine adds the line. */
 export type Report = (problem: Problem) => void;
 
+/**
+ * What a check makes of texts of the data, where it makes so little of them that rows of one form are all right or all
+ * wrong: such a text must be a string, should not be blank, and should hold none of the marks.
+ */
+export interface RowTexts {
+  /** The keys under which texts stand, as strings or in lists of any depth. */
+  readonly keys: readonly string[];
+  /** Every mark that the check looks for. */
+  readonly marks: readonly string[];
+  /** Values by which the check knows a row whose texts it looks at more closely. Default: none. */
+  readonly readClosely?: readonly string[];
+}
+
 /** What a row looks like: how it is written, and what makes it right. The two must agree about every rule. */
 export interface RowShape<Source = Example> {
   /** Writes one row with its newline, nothing else: no key beyond those that the target reads. */
   write(source: Source, out: ByteWriter): void;
   /** Checks one parsed row of any file, whoever wrote it. */
   check(row: unknown, report: Report): void;
+  /** Spares rows of a form already found right from being parsed. Absent: the check compares texts or reads them closely. */
+  readonly texts?: RowTexts;
 }
 
 /** Rules about a file as a whole. Bytes and rows are of one file; tokens of one row. */

@@ -32,7 +32,9 @@ export const together: Target = {
     'togethercomputer/together-py, src/together/lib/constants.py',
     'docs.together.ai/docs/fine-tuning/data-preparation',
   ],
-  shapes: { messages: { write: writeMessagesRow, check } },
+  shapes: {
+    messages: { write: writeMessagesRow, check, texts: { keys: ['content'], marks: TEMPLATE_MARKS } },
+  },
   limits: { minRows: 1, maxBytes: 50 * 1024 ** 3 },
   tools: true,
   reserved: TEMPLATE_MARKS,

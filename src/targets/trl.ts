@@ -48,6 +48,8 @@ export const TRL_RULES: MessagesRules = {
   },
 };
 
+const TEXTS = { keys: ['content'], marks: TEMPLATE_MARKS };
+
 /** Hugging Face TRL. */
 export const trl: Target = {
   summary: 'Hugging Face TRL (SFT, and DPO from pairs)',
@@ -57,8 +59,12 @@ export const trl: Target = {
     'huggingface/trl, docs/source/dataset_formats.md',
   ],
   shapes: {
-    messages: { write: writeMessagesRow, check: (row, report) => checkMessagesRow(row, report, TRL_RULES) },
-    'prompt-completion': { write: writePromptCompletion, check: checkPromptCompletion },
+    messages: {
+      write: writeMessagesRow,
+      check: (row, report) => checkMessagesRow(row, report, TRL_RULES),
+      texts: TEXTS,
+    },
+    'prompt-completion': { write: writePromptCompletion, check: checkPromptCompletion, texts: TEXTS },
   },
   preferences: { preference: trlPreference },
   throughDatasets: true,

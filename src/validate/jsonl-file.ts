@@ -62,6 +62,7 @@ export function checkJsonlFile(
       report('error', 'not-utf8', 'the line is not UTF-8', 'Convert the file, for example with iconv.');
       return;
     }
+    if (rows.addKnown(bytes)) return;
     if (bytes.at(-1) === CARRIAGE_RETURN) {
       report('warning', 'carriage-return', 'the line ends in CR LF', 'End lines with LF alone.');
     }

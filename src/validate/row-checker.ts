@@ -1,5 +1,5 @@
 import { LoraExportError } from '../errors.js';
-import type { Problem, Report, Target } from '../targets/target.js';
+import type { Problem, Report, RowTexts, Target } from '../targets/target.js';
 import { checkPlainRow } from './plain-row.js';
 
 /** One way a row may look. */
@@ -9,6 +9,7 @@ interface Candidate {
   check(row: unknown, report: Report): void;
   /** Top-level keys that an empty row is told to lack. */
   readonly required: readonly string[];
+  readonly texts: RowTexts | null;
 }
 
 /** Problems that say the row is of another shape weigh more than flaws within the shape. */
@@ -19,6 +20,8 @@ export interface RowChecker {
   check(row: unknown, report: Report): void;
   /** The shape of the file: as told, or as its first row; null before that, or without a target. */
   shape(): string | null;
+  /** What the check makes of texts; null where that is not known, or where rows may be of several shapes. */
+  readonly texts: RowTexts | null;
 }
 
 /**
@@ -30,6 +33,7 @@ export function createRowChecker(target: Target | undefined, shape: string | und
   let settled = candidates.length === 1 ? candidates[0] : undefined;
   return {
     shape: () => settled?.shape ?? null,
+    texts: candidates.length === 1 ? (candidates[0]?.texts ?? null) : null,
     check(row, report) {
       if (candidates.length === 1) {
         candidates[0]?.check(row, report);
@@ -53,11 +57,11 @@ export function createRowChecker(target: Target | undefined, shape: string | und
 }
 
 function candidatesOf(target: Target | undefined, shape: string | undefined): readonly Candidate[] {
-  if (target === undefined) return [{ shape: null, check: checkPlainRow, required: [] }];
+  if (target === undefined) return [{ shape: null, check: checkPlainRow, required: [], texts: null }];
   const all = [...Object.entries(target.shapes), ...Object.entries(target.preferences ?? {})].map(
     ([shape, rowShape]): Candidate => {
       const check: Candidate['check'] = (row, report) => rowShape.check(row, report);
-      return { shape, check, required: missingKeys(problemsOf(check, {})) };
+      return { shape, check, required: missingKeys(problemsOf(check, {})), texts: rowShape.texts ?? null };
     },
   );
   const named = shape === undefined ? all : all.filter((candidate) => candidate.shape === shape);

@@ -4,6 +4,7 @@ import { dialogueOf } from './dialogue.js';
 import { createDuplicates } from './duplicates.js';
 import type { FileRules } from './file-rules.js';
 import type { Locate } from './problem-log.js';
+import { createKnownRows } from './known-rows.js';
 import { createRowChecker } from './row-checker.js';
 import { scanJson, type HiddenFlaw } from './scan-json.js';
 
@@ -19,6 +20,12 @@ export interface RowOptions {
 
 /** Rows of a file, checked one by one and against each other. */
 export interface Rows {
+  /**
+   * Takes a row that differs in nothing but its texts from an earlier one with which all was well.
+   * @param row one line of UTF-8 without its line feed
+   * @returns false for any other, which must be parsed and added
+   */
+  addKnown(row: Uint8Array): boolean;
   /**
    * @param json the text that `row` was parsed from
    * @param offset of its first byte in the file
@@ -67,10 +74,20 @@ export function createRows(
   const columns = rules.guessesColumns ? createColumns(locate) : null;
   const findDuplicate = duplicates ? createDuplicates(locate) : null;
   const maxTokens = target?.limits.maxTokens;
+  // Repeated rows and long ones are known by their texts.
+  const canKnow = !duplicates && countTokens === undefined;
+  const known = canKnow && checker.texts !== null ? createKnownRows(checker.texts) : null;
+  let form: string | null = null;
   let count = 0;
   return {
     count: () => count,
     shape: () => checker.shape(),
+    addKnown(row) {
+      form = known?.formOf(row) ?? null;
+      if (form === null || !known?.has(form)) return false;
+      count += 1;
+      return true;
+    },
     add(row, json, line, offset) {
       count += 1;
       // A target may look for what the scan finds, too.
@@ -90,6 +107,9 @@ export function createRows(
       checker.check(row, report);
       columns?.add(row, line, offset < FIRST_BLOCK_BYTES);
       findDuplicate?.(row, line);
+      // What the loader would make of the columns does not change when the same columns come again.
+      if (form !== null && told.size === 0) known?.add(form);
+      form = null;
       if (countTokens === undefined || maxTokens === undefined) return;
       const tokens = dialogueOf(row).reduce((sum, { text }) => sum + countTokens(text), 0);
       if (tokens > maxTokens) {
