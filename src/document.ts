@@ -9,6 +9,8 @@ import type { ReportLine, Tally } from './judging/tally.js';
 
 /** The encoder's bytes go to the sink whenever this many have gathered. */
 const FLUSH_BYTES = 1024 * 1024;
+/** Beyond this the encoder waits until they are written. */
+const MOST_IN_FLIGHT = 4 * FLUSH_BYTES;
 
 export interface DocumentParts {
   readonly batches: AsyncIterable<readonly Conversation[]>;
@@ -31,48 +33,89 @@ export interface DocumentParts {
  * @throws LoraExportError of the sink; the signal's reason when aborted
  */
 export async function writeDocument(parts: DocumentParts): Promise<Readonly<Record<string, number>>> {
-  const { writer, spoolDirectory, tally, signal, verify } = parts;
-  const sink: Pick<Sink, 'write'> = {
-    write(bytes) {
-      verify?.(bytes);
-      return parts.sink.write(bytes);
-    },
-  };
-  const out = new ByteWriter(2 * FLUSH_BYTES);
-  const flushTo = (target: Pick<Sink, 'write'>) => async (): Promise<void> => {
-    if (out.length === 0) return;
-    await abortable(target.write(out.view()), signal).catch((error: unknown) => {
+  const { writer, spoolDirectory, tally, sink, signal, verify } = parts;
+  const write = async (bytes: Uint8Array): Promise<void> => {
+    const written = sink.write(bytes);
+    // The disk is busy meanwhile. A failure is told by what is awaited below.
+    written.catch(() => undefined);
+    verify?.(bytes);
+    await abortable(written, signal).catch((error: unknown) => {
       throw closedEarly(error, tally);
     });
-    out.clear();
   };
-  const flush = flushTo(sink);
-
-  if (spoolDirectory === null) {
-    writer.start(out, null);
-    await encodeBatches(parts, out, flush);
-  } else {
-    const spool = await openSpool(spoolDirectory);
-    try {
-      const spoolOut = flushTo(spool);
-      await encodeBatches(parts, out, spoolOut);
-      await spoolOut();
-      writer.start(out, tally.rows);
-      await flush();
-      for await (const chunk of spool.read()) await abortable(sink.write(chunk), signal);
-    } finally {
-      await spool.close();
+  const output = createOutput(write);
+  try {
+    if (spoolDirectory === null) {
+      writer.start(output.current(), null);
+      await encodeBatches(parts, output);
+    } else {
+      const spool = await openSpool(spoolDirectory);
+      const spooled = createOutput((bytes) => abortable(spool.write(bytes), signal));
+      try {
+        await encodeBatches(parts, spooled);
+        await spooled.drain();
+        writer.start(output.current(), tally.rows);
+        await output.drain();
+        for await (const chunk of spool.read()) await write(chunk);
+      } finally {
+        await spooled.settle();
+        await spool.close();
+      }
     }
+    writer.finish(output.current());
+    await output.drain();
+  } finally {
+    await output.settle();
   }
-  writer.finish(out);
-  await flush();
   return writer.notes();
+}
+
+/** Where encoders write, one buffer at a time. */
+interface Output {
+  /** The buffer to write into; after `flush` it is another one. */
+  current(): ByteWriter;
+  /** Hands over what has gathered. It resolves when there is room again, which may be before all of it is written. */
+  flush(): Promise<void>;
+  /** Resolves when everything is written. */
+  drain(): Promise<void>;
+  /** Resolves, also after a failure, when nothing is being written any more. */
+  settle(): Promise<void>;
+}
+
+/** Two buffers in turn: while one is written, the encoder fills the other. */
+function createOutput(write: (bytes: Uint8Array) => Promise<void>): Output {
+  let filling = new ByteWriter(2 * FLUSH_BYTES);
+  let other = new ByteWriter(2 * FLUSH_BYTES);
+  let underway = Promise.resolve();
+  const flush = async (): Promise<void> => {
+    await underway;
+    if (filling.length === 0) return;
+    underway = write(filling.view());
+    // It is awaited before the next one; until then it is nobody's.
+    underway.catch(() => undefined);
+    if (filling.length > MOST_IN_FLIGHT) {
+      // Of a conversation of extraordinary size there is one copy, not two.
+      await underway;
+      filling.clear();
+      return;
+    }
+    [filling, other] = [other, filling];
+    filling.clear();
+  };
+  return {
+    current: () => filling,
+    flush,
+    async drain() {
+      await flush();
+      await underway;
+    },
+    settle: () => underway.catch(() => undefined),
+  };
 }
 
 async function encodeBatches(
   { batches, writer, tally, signal, onReport, onBatch }: DocumentParts,
-  out: ByteWriter,
-  flush: () => Promise<void>,
+  output: Output,
 ): Promise<void> {
   let bytes = 0;
   for await (const batch of batches) {
@@ -82,13 +125,14 @@ async function encodeBatches(
       const { conversation } = judgement;
       if (conversation === null) continue;
       writer.tokens?.add(conversation);
+      const out = output.current();
       tally.rows += writer.rows(conversation, out);
       if (out.length < FLUSH_BYTES) continue;
       bytes += out.length;
-      await flush();
+      await output.flush();
     }
     signal.throwIfAborted();
-    onBatch(bytes + out.length);
+    onBatch(bytes + output.current().length);
   }
 }
 
