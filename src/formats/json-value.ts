@@ -1,6 +1,6 @@
-import type { ByteWriter } from '../bytes/byte-writer.js';
+import { ByteWriter } from '../bytes/byte-writer.js';
 import { isIsoInstant, isJsonNumber } from '../bytes/scalars.js';
-import type { Text } from '../bytes/text.js';
+import { Text } from '../bytes/text.js';
 
 /** What the text of a column stands for in JSON. */
 export type ValueKind = 'text' | 'number' | 'instant' | 'json';
@@ -21,4 +21,11 @@ export function writeJsonValue(out: ByteWriter, value: Text | null, kind: ValueK
 function isExpressible(value: Text, kind: ValueKind): boolean {
   if (kind === 'number') return isJsonNumber(value);
   return kind !== 'instant' || isIsoInstant(value);
+}
+
+/** A JSON string as {@link ByteWriter.jsonString} writes it, for what is written again and again. */
+export function jsonString(value: string): string {
+  const out = new ByteWriter(64);
+  out.jsonString(Text.of(value));
+  return out.view().toString('utf8');
 }

@@ -5,7 +5,7 @@ import { LoraExportError } from '../errors.js';
 import { DecimalAverage } from './decimal-average.js';
 import type { ContentOptions, EncodeOptions, Encoder, Format } from './format.js';
 import { jsonLayout, type JsonLayout } from './json-layout.js';
-import { writeJsonValue, type ValueKind } from './json-value.js';
+import { jsonString, writeJsonValue, type ValueKind } from './json-value.js';
 
 /** Of the document's shape (R63): it changes when a reader of the old shape would misread the new one. */
 const VERSION = '1.0';
@@ -153,7 +153,7 @@ class JsonEncoder implements Encoder {
     let prefix = this.#roles.get(role);
     if (prefix === undefined) {
       const { key } = this.#layout;
-      prefix = Buffer.from(`${key(5, 'role')}${JSON.stringify(role)},${key(5, 'content')}`);
+      prefix = Buffer.from(`${key(5, 'role')}${jsonString(role)},${key(5, 'content')}`);
       this.#roles.set(role, prefix);
     }
     return prefix;

@@ -1,7 +1,7 @@
 import type { ByteWriter } from '../bytes/byte-writer.js';
 import type { Conversation, ConversationField } from '../conversation.js';
 import type { ContentOptions, Encoder, Format } from './format.js';
-import { writeJsonValue, type ValueKind } from './json-value.js';
+import { jsonString, writeJsonValue, type ValueKind } from './json-value.js';
 
 interface MetadataKey {
   readonly key: string;
@@ -92,7 +92,7 @@ class JsonlEncoder implements Encoder {
   #role(role: string): Buffer {
     let prefix = this.#roles.get(role);
     if (prefix === undefined) {
-      prefix = Buffer.from(`{"role":${JSON.stringify(role)}`);
+      prefix = Buffer.from(`{"role":${jsonString(role)}`);
       this.#roles.set(role, prefix);
     }
     return prefix;
