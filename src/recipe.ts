@@ -13,7 +13,13 @@ import { withSystemPrompt } from './judging/system-prompt.js';
 import { loadTarget } from './targets/index.js';
 import type { Preference, RowShape, Target } from './targets/target.js';
 import type { Validator } from './validate.js';
-import { loadTokenCounter, overTokenLimit, TokenTally, type CountTokens } from './judging/tokens.js';
+import {
+  lazyTokenCounter,
+  loadTokenCounter,
+  overTokenLimit,
+  TokenTally,
+  type CountTokens,
+} from './judging/tokens.js';
 
 /** How a request turns conversations into bytes: one place for what formats and targets have in common. */
 export interface Recipe {
@@ -52,7 +58,7 @@ export async function recipeOf(request: ExportRequest): Promise<Recipe> {
   const format = await formats[formatName].load();
   const target = name === undefined ? null : await loadTarget(name);
   const shape = target === null ? null : shapeOf(target, name as string, request.shape);
-  const count = request.tokens || target?.limits.maxTokens !== undefined ? await loadTokenCounter() : null;
+  const count = request.tokens ? await loadTokenCounter() : lazyTokenCounter();
   const policy = policyOf(target === null ? 'plain' : 'strict', {
     ...target?.policy,
     ...request.rules,
@@ -110,7 +116,7 @@ export async function recipeOf(request: ExportRequest): Promise<Recipe> {
         },
         finish: (out) => encoder.end(out),
         notes: () => ({ ...encoder.notes?.(), ...pairs?.notes() }),
-        tokens: request.tokens && count !== null ? new TokenTally(count, target?.limits.maxTokens) : null,
+        tokens: request.tokens ? new TokenTally(count, target?.limits.maxTokens) : null,
       };
     },
   };
@@ -133,13 +139,13 @@ function shapeOf(target: Target, name: string, wanted: string | undefined): Chos
 }
 
 /** What inspecting has to look for on behalf of a target. */
-function lookOf(target: Target | null, count: CountTokens | null): InspectOptions {
+function lookOf(target: Target | null, count: CountTokens): InspectOptions {
   if (target === null) return {};
   const { maxTokens } = target.limits;
   return {
     tools: target.tools === 'in-turn' ? 'in-turn' : target.tools ? 'allowed' : 'refused',
     reserved: target.reserved?.map((mark) => Buffer.from(mark)),
-    isTooLong: maxTokens === undefined || count === null ? undefined : overTokenLimit(maxTokens, count),
+    isTooLong: maxTokens === undefined ? undefined : overTokenLimit(maxTokens, count),
   };
 }
 

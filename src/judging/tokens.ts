@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module';
 import type { Conversation } from '../conversation.js';
 
 /** Longest piece that is given to the tokenizer at once, in UTF-16 units: its time grows with the square of unbroken runs. */
@@ -15,7 +16,24 @@ export type CountTokens = (text: string) => number;
  * unbroken run wherever a piece is full; a count can therefore be a token too high per cut, never too low by more.
  */
 export async function loadTokenCounter(): Promise<CountTokens> {
-  const { countTokens } = await import('gpt-tokenizer/encoding/o200k_base');
+  return countWith(await import('gpt-tokenizer/encoding/o200k_base'));
+}
+
+/**
+ * The same for a limit that few conversations come near: the tokenizer is loaded, at one go, by the first text that has
+ * to be counted, and nearly always not at all.
+ */
+export function lazyTokenCounter(): CountTokens {
+  let count: CountTokens | undefined;
+  return (text) => {
+    count ??= countWith(createRequire(import.meta.url)('gpt-tokenizer/encoding/o200k_base') as Tokenizer);
+    return count(text);
+  };
+}
+
+type Tokenizer = Pick<typeof import('gpt-tokenizer/encoding/o200k_base'), 'countTokens'>;
+
+function countWith({ countTokens }: Tokenizer): CountTokens {
   const options = { disallowedSpecial: new Set<string>() };
   return (text) => {
     let tokens = 0;

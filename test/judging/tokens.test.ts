@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { repair } from '../../src/judging/repair.js';
 import type { Rule } from '../../src/judging/rules.js';
 import {
+  lazyTokenCounter,
   loadTokenCounter,
   overTokenLimit,
   TOKEN_ENCODING,
@@ -20,6 +21,13 @@ beforeAll(async () => {
 });
 
 const asText = { disallowedSpecial: new Set<string>() };
+
+it('counts the same when the tokenizer is loaded by the first text', () => {
+  const lazily = lazyTokenCounter();
+  for (const text of ['', 'hello world', '<|endoftext|>', 'Übermut 中文 '.repeat(500)]) {
+    expect(lazily(text)).toBe(count(text));
+  }
+});
 
 describe('the number of tokens', () => {
   it.each([
