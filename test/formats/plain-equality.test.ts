@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 
 import { Text } from '../../src/bytes/text.js';
 import type { Conversation } from '../../src/conversation.js';
-import type { EncodeOptions } from '../../src/formats/format.js';
-import { formatNames, formats } from '../../src/formats/index.js';
+import type { EncodeOptions, Format } from '../../src/formats/format.js';
+import { formatNames, formats, type FormatName } from '../../src/formats/index.js';
 import { DEFAULT_ENCODING } from '../support/content-options.js';
 import { aConversation, HOSTILE_TEXTS } from '../support/conversations.js';
 import { encode } from './encode.js';
@@ -154,9 +154,13 @@ function generator(seed: number) {
   };
 }
 
+const loaded = Object.fromEntries(
+  await Promise.all(formatNames.map(async (name) => [name, await formats[name].load()] as const)),
+) as Record<FormatName, Format>;
+
 describe.each(formatNames)('format %s', (name) => {
   const ours = (conversations: readonly Conversation[], options: EncodeOptions): string =>
-    encode(formats[name], conversations, options).text;
+    encode(loaded[name], conversations, options).text;
 
   it(`writes the same bytes as the plain encoder for ${CONVERSATIONS} random conversations`, () => {
     const { options, conversation } = generator(SEED);
@@ -196,7 +200,7 @@ describe('CSV', () => {
       const conversations = Array.from({ length: PER_DOCUMENT }, conversation);
       const long = aConversation({ title: `=${'é'.repeat(32_766)}`, topic: 'é'.repeat(32_767) });
       const { guarded, long: cut } = csvDocument([...conversations, long], layout);
-      const { notes } = encode(formats.csv, [...conversations, long], layout);
+      const { notes } = encode(loaded.csv, [...conversations, long], layout);
       expect(Object.values(notes)).toEqual([guarded, cut].filter((count) => count > 0));
     }
   });

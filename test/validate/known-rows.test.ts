@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import { ByteWriter } from '../../src/bytes/byte-writer.js';
 import { Text } from '../../src/bytes/text.js';
-import { targets } from '../../src/targets/index.js';
+import { targets } from '../../src/targets/all.js';
 import type { Example, Message, RowShape, Target } from '../../src/targets/target.js';
 import { createValidator, type ValidationSummary } from '../../src/validate.js';
 import { createKnownRows } from '../../src/validate/known-rows.js';
