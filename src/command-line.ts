@@ -133,13 +133,14 @@ function* imperfect({ rules, roleMap, strict, maxSkipped }: ExportRequest): Gene
 }
 
 function* how(request: ExportRequest, usual: ExportRequest): Generator<Words> {
-  const { output, gzip, batchSize, retentionHours, schema, auditSchema, userId } = request;
+  const { output, gzip, batchSize, jobs, retentionHours, schema, auditSchema, userId } = request;
   yield destination(output, gzip);
   yield on(SWITCHES.gzip, gzip);
   yield on(SWITCHES.force, request.force);
   yield on(SWITCHES.allowEmpty, request.allowEmpty);
   yield on(SWITCHES.requireAll, request.requireAll);
   if (batchSize !== usual.batchSize) yield number('--batch-size', batchSize);
+  if (jobs !== undefined) yield number('--jobs', jobs);
   if (retentionHours !== usual.retentionHours)
     yield number('--retention-hours', retentionHours, { least: 0.001 });
   if (schema !== usual.schema) yield flag('--schema', schema);

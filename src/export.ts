@@ -6,10 +6,11 @@ import { requireAllowance } from './allowance.js';
 import { AuditTrail, refusedByLog } from './audit-trail.js';
 import { openAccess, type Access } from './db/access.js';
 import { actingAs } from './db/acting.js';
-import { connect } from './db/connect.js';
+import { connect, type Connection } from './db/connect.js';
 import { countConversations, readConversations } from './db/conversations.js';
+import { isWorthLanes, jobsFor } from './db/parallel-read.js';
 import { requireUser } from './db/identity.js';
-import { withSnapshot, type Snapshot } from './db/snapshot.js';
+import { withSharedSnapshot, withSnapshot, type Snapshot } from './db/snapshot.js';
 import { inspectSource, type Source } from './db/source.js';
 import { isTransactionPooler, type DatabaseTarget } from './db/target.js';
 import { writeDocument } from './document.js';
@@ -271,28 +272,35 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
   const { identity } = run.access;
   const phase = (name: (ExportEvent & { kind: 'phase' })['phase']): void =>
     context.onEvent?.({ kind: 'phase', phase: name });
-  const session = await connect(context.database, {
-    purpose: 'snapshot',
-    singleSession: true,
-    connectAttempts: 1,
-    stallMs: context.stallMs,
-    signal,
-  });
-  const reader = actingAs(session, identity.actor);
+  const onNotice = (text: string): void => context.onEvent?.({ kind: 'notice', text });
+  const open = async (): Promise<Connection> => {
+    const session = await connect(context.database, {
+      purpose: 'snapshot',
+      singleSession: true,
+      connectAttempts: 1,
+      stallMs: context.stallMs,
+      signal,
+    });
+    return actingAs(session, identity.actor);
+  };
+  const jobs = jobsFor(request.jobs, context.database, onNotice);
+  const reader = await open();
+  const onUnshared = (reason: Error): void =>
+    onNotice(`One connection reads instead of ${jobs}: ${reason.message}`);
   const sinks: Sink[] = [];
   try {
     phase('counting');
     const look = async (snapshot: Snapshot): Promise<{ source: Source; matched: number }> => {
       const source = await inspectSource(snapshot.connection, request.schema);
       refusePartial(source, identity, request);
-      await requireIds(snapshot, source, request, (text) => context.onEvent?.({ kind: 'notice', text }));
+      await requireIds(snapshot, source, request, onNotice);
       return { source, matched: await countConversations(snapshot, source, request) };
     };
     // Behind a transaction pooler, everybody who holds a server session for his snapshot and waits for a second one for
     // his log would wait for ever. So there the row is opened between two snapshots, with the count of the first.
     const isPooled = isTransactionPooler(context.database);
     if (isPooled) await trail.start((await withSnapshot(reader, look)).matched);
-    const { tally, takenAt, rowSecurity, writer, verdict } = await withSnapshot(reader, async (snapshot) => {
+    const write = async (snapshot: Snapshot) => {
       const { source, matched } = await look(snapshot);
       const tally = new Tally(matched);
       if (!isPooled) await trail.start(matched);
@@ -305,11 +313,12 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
       phase('writing');
       const { fields } = recipe;
       const { batchSize } = request;
+      const lanes = jobs > 1 && isWorthLanes(request.jobs, matched) ? { jobs, open, onNotice } : undefined;
       const writer = recipe.begin(snapshot.takenAt);
       const validator = recipe.validator();
       await readCounterparts(snapshot, source, request, { fields, batchSize }, writer);
       await writeDocument({
-        batches: readConversations(snapshot, source, request, { fields, batchSize }),
+        batches: readConversations(snapshot, source, request, { fields, batchSize, lanes }),
         writer,
         spoolDirectory: recipe.needsCount ? (destination.record.directory ?? tmpdir()) : null,
         tally,
@@ -323,7 +332,9 @@ async function attempt(run: Run, signal: AbortSignal): Promise<ExportResult> {
         },
       });
       return { tally, takenAt: snapshot.takenAt, rowSecurity, writer, verdict: validator?.end() ?? null };
-    });
+    };
+    const { tally, takenAt, rowSecurity, writer, verdict } =
+      jobs > 1 ? await withSharedSnapshot(reader, onUnshared, write) : await withSnapshot(reader, write);
     // COMMIT was confirmed: every batch had arrived. Only now may anything become visible.
     const [sink] = sinks as [Sink];
     const counts = tally.close();

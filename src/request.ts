@@ -180,6 +180,12 @@ export const exportRequest = z
       .min(1, 'must be at least 1')
       .max(10_000, 'must be at most 10000')
       .default(100),
+    /** Connections that read at a time, at most. Default: by the cores of this machine and the size of the export. */
+    jobs: z
+      .int('must be a whole number')
+      .min(1, 'must be at least 1')
+      .max(16, 'must be at most 16')
+      .optional(),
     /** Hours until a managed file expires. */
     retentionHours: z
       .number()

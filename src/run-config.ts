@@ -21,6 +21,7 @@ const OPTIONAL = [
   'expand',
   'maxSkipped',
   'verify',
+  'jobs',
 ] as const satisfies readonly (keyof ExportRequest)[];
 
 /** And those that always have a value. */

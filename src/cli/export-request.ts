@@ -59,6 +59,7 @@ export interface ExportFlags extends ConnectionFlags {
   readonly report?: string;
   readonly dryRun?: boolean;
   readonly batchSize?: number;
+  readonly jobs?: number;
   readonly retentionHours?: number;
   readonly target?: string;
   readonly shape?: string;
@@ -117,6 +118,7 @@ export async function toRequest(
     output,
     force: flags.force,
     batchSize: flags.batchSize,
+    jobs: flags.jobs,
     retentionHours: flags.retentionHours ?? settings.retentionHours,
     schema: settings.schema,
     auditSchema: settings.auditSchema,

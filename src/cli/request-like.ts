@@ -26,13 +26,15 @@ export async function requestLike(
   try {
     const run = await readRun(access, exportId);
     if (run === null) throw new ExportNotFoundError(exportId);
-    const { output, force, gzip, batchSize, retentionHours, schema, allowEmpty, strict, requireAll } = typed;
+    const { output, force, gzip, batchSize, jobs, retentionHours, schema, allowEmpty, strict, requireAll } =
+      typed;
     const earlier = requestOfConfig(run.config, `Export ${exportId}`);
     return parseRequest({
       ...earlier,
       output,
       force,
       batchSize,
+      jobs,
       retentionHours,
       auditSchema,
       allUsers,

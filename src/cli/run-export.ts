@@ -27,6 +27,7 @@ const GOES_WITH_LIKE: ReadonlySet<keyof ExportFlags> = new Set([
   'allowEmpty',
   'requireAll',
   'batchSize',
+  'jobs',
   'retentionHours',
   'stallTimeout',
   'timeout',

@@ -1,7 +1,9 @@
 import type { Conversation, ConversationField } from '../conversation.js';
 import { rowMapper } from './conversation-rows.js';
+import type { Connection } from './connect.js';
 import { identifier } from './identifier.js';
-import { LoraExportError } from '../errors.js';
+import { openLanes, readOverLanes, type Lanes } from './parallel-read.js';
+import { takeRows, type RawRow } from './row-tap.js';
 import {
   isUuid,
   limitClause,
@@ -19,12 +21,16 @@ import type { Source } from './source.js';
 const BATCH_BYTES = 4 * 1024 * 1024;
 /** Batches requested before the last one has been worked on: the server then never waits for us to ask. */
 const BATCHES_AHEAD = 2;
+/** The size of conversations is not known yet: the first batches are small. */
+const FIRST_BATCH = 10;
 
 export interface ReadOptions {
   /** The members that the format reads; the others come as null. */
   readonly fields: readonly ConversationField[];
   /** Conversations per batch, at most. */
   readonly batchSize: number;
+  /** Further connections to read over. Default: none. */
+  readonly lanes?: Lanes | undefined;
 }
 
 /** How many conversations a selection matches in the snapshot. */
@@ -73,7 +79,7 @@ export async function describeStatement(
   fields: readonly ConversationField[],
 ): Promise<string> {
   const { connection } = snapshot;
-  const statement = selectStatement(snapshot, source, selection, fields);
+  const statement = selectStatement(snapshot.connection.sql, source, selection, fields);
   const { string } = await connection.ask(() => connection.sql`${statement}`.describe());
   return string;
 }
@@ -92,14 +98,35 @@ export async function* readConversations(
   snapshot: Snapshot,
   source: Source,
   selection: Selection,
+  options: ReadOptions,
+): AsyncGenerator<Conversation[]> {
+  const lanes = options.lanes === undefined ? [] : await openLanes(snapshot, source, options.lanes);
+  if (lanes.length === 0) {
+    yield* readOverOne(snapshot, source, selection, options);
+    return;
+  }
+  const { connection } = snapshot;
+  const { fields, batchSize } = options;
+  yield* readOverLanes(connection, lanes, {
+    ids: idsStatement(connection.sql, source, selection),
+    byIds: (sql, ids) => selectStatement(sql, source, selection, fields, ids),
+    toConversation: rowMapper(fields),
+    firstSize: Math.min(batchSize, FIRST_BATCH),
+    nextSize: (rows) => nextSize(rows, batchSize),
+  });
+}
+
+async function* readOverOne(
+  { connection }: Snapshot,
+  source: Source,
+  selection: Selection,
   { fields, batchSize }: ReadOptions,
 ): AsyncGenerator<Conversation[]> {
-  const { connection } = snapshot;
   const { sql } = connection;
   const toConversation = rowMapper(fields);
   await connection.ask(
     () =>
-      sql`declare lora_export_source no scroll cursor for ${selectStatement(snapshot, source, selection, fields)}`,
+      sql`declare lora_export_source no scroll cursor for ${selectStatement(sql, source, selection, fields)}`,
   );
   const tap = connection.tapRows();
   const requested: Promise<{ count: number }>[] = [];
@@ -109,21 +136,13 @@ export async function* readConversations(
     answer.catch(() => undefined);
     requested.push(answer);
   };
-  // The size of conversations is not known yet: the first batches are small.
-  while (requested.length < BATCHES_AHEAD) request(Math.min(batchSize, 10));
+  while (requested.length < BATCHES_AHEAD) request(Math.min(batchSize, FIRST_BATCH));
   try {
     for (;;) {
       const { count } = await (requested.shift() as Promise<{ count: number }>);
-      const rows = tap.take();
-      if (rows.length !== count) {
-        throw new LoraExportError(
-          'E_INTERNAL',
-          `The server sent ${count} rows, but ${rows.length} were found.`,
-        );
-      }
+      const rows = takeRows(tap, count);
       if (count === 0) return;
-      const bytes = rows.reduce((sum, { start, end }) => sum + end - start, 0);
-      request(clamp(Math.floor((BATCH_BYTES * rows.length) / bytes), 1, batchSize));
+      request(nextSize(rows, batchSize));
       yield rows.map(toConversation);
     }
   } finally {
@@ -141,12 +160,15 @@ export async function* readConversations(
  * The conversations are put in order before their turns are joined to them: otherwise the planner sorts the joined rows,
  * all contents included, for sort keys without an index. Turns are sorted below the aggregates, at most a conversation's
  * at a time; two turns of one number have no order, but then the checks skip the conversation.
+ *
+ * @param ids those of conversations that are selected, as text: only they are read. Default: all that are selected
  */
 function selectStatement(
-  { connection: { sql } }: Snapshot,
+  sql: Connection['sql'],
   source: Source,
   selection: Selection,
   fields: readonly ConversationField[],
+  ids?: readonly string[],
 ): Fragment {
   const tokens = fields.includes('turnTokens') ? expressionOf(source, 'turnTokens') : null;
   const columns = [
@@ -171,8 +193,8 @@ function selectStatement(
     from (
       select ${sql.unsafe(columns.join(', '))}, ${sql.unsafe(`c.${source.parentKey}`)} as turns_key, c.id, ${key} as sort_key
       from ${identifier(sql, source.schema)}.conversations c
-      where ${whereClause(sql, source, selection)}
-      order by sort_key ${direction}, c.id ${limitClause(sql, selection)}
+      where ${ids === undefined ? whereClause(sql, source, selection) : hasId(sql, source, ids)}
+      order by sort_key ${direction}, c.id ${ids === undefined ? limitClause(sql, selection) : sql``}
     ) c
     cross join lateral (
       select ${sql.unsafe(turns)}
@@ -184,6 +206,25 @@ function selectStatement(
       ) t
     ) turns
     order by c.sort_key ${direction}, c.id`;
+}
+
+/** The ids of what is selected, in the same order. */
+function idsStatement(sql: Connection['sql'], source: Source, selection: Selection): Fragment {
+  const { key, direction } = sortOrder(sql, source, selection);
+  return sql`
+    select c.id::text as id
+    from ${identifier(sql, source.schema)}.conversations c
+    where ${whereClause(sql, source, selection)}
+    order by ${key} ${direction}, c.id ${limitClause(sql, selection)}`;
+}
+
+function hasId(sql: Connection['sql'], source: Source, ids: readonly string[]): Fragment {
+  return sql`c.id = any(${ids as string[]}::text[]::${sql.unsafe(source.conversations.get('id') ?? 'text')}[])`;
+}
+
+function nextSize(rows: readonly RawRow[], batchSize: number): number {
+  const bytes = rows.reduce((sum, { start, end }) => sum + end - start, 0);
+  return clamp(Math.floor((BATCH_BYTES * rows.length) / bytes), 1, batchSize);
 }
 
 function clamp(value: number, minimum: number, maximum: number): number {

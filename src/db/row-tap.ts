@@ -1,8 +1,20 @@
+import { LoraExportError } from '../errors.js';
+
 /** A row as it came: `bytes` holds, from `start` on, the columns, each with its length in front. */
 export interface RawRow {
   readonly bytes: Buffer;
   readonly start: number;
   readonly end: number;
+}
+
+/**
+ * What the tap holds of a statement that was answered with `count` rows.
+ * @throws LoraExportError when it holds another number of them
+ */
+export function takeRows(tap: Pick<RowTap, 'take'>, count: number): RawRow[] {
+  const rows = tap.take();
+  if (rows.length === count) return rows;
+  throw new LoraExportError('E_INTERNAL', `The server sent ${count} rows, but ${rows.length} were found.`);
 }
 
 const DATA_ROW = 0x44; // D

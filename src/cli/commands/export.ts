@@ -157,6 +157,11 @@ export function registerExport(program: Command, app: App): void {
       once(wholeNumber(1, 10_000)),
     )
     .option(
+      '--jobs <count>',
+      'database connections that read at a time, all in one snapshot; default: by cores and size; 1 behind a transaction pooler',
+      once(wholeNumber(1, 16)),
+    )
+    .option(
       '--retention-hours <hours>',
       'when a managed file expires; default: 24',
       once(decimal(0.001, 87_840)),
