@@ -111,11 +111,11 @@ function* filterConditions(sql: postgres.Sql, source: Source, filters: Filters):
   }
   if (searchQuery !== undefined) yield searchCondition(sql, source, searchQuery);
   if (filters.parentId !== undefined) {
-    yield sql`${column(sql, source, 'parent_id', 'filter parentId')} = ${filters.parentId}`;
+    yield hasReference(sql, source, 'parent_id', 'filter parentId', filters.parentId);
   }
   if (filters.createdBy !== undefined) {
     const owner = source.conversations.has('user_id') ? 'user_id' : 'created_by';
-    yield sql`${column(sql, source, owner, 'filter createdBy')} = ${filters.createdBy}`;
+    yield hasReference(sql, source, owner, 'filter createdBy', filters.createdBy);
   }
 }
 
@@ -150,6 +150,19 @@ function* excludedStatuses(
 function column(sql: postgres.Sql, source: Source, name: string, purpose: string): Fragment {
   requireColumn(source, name, purpose);
   return sql`${sql(`c.${name}`)}::text`;
+}
+
+/** A UUID is compared as one: as text its index would be of no use. */
+function hasReference(
+  sql: postgres.Sql,
+  source: Source,
+  name: string,
+  purpose: string,
+  value: string,
+): Fragment {
+  const text = column(sql, source, name, purpose);
+  if (source.conversations.get(name) !== 'uuid') return sql`${text} = ${value}`;
+  return isUuid(value) ? sql`${sql(`c.${name}`)} = ${value}::uuid` : sql`false`;
 }
 
 function label(sql: postgres.Sql, source: Source, field: 'persona' | 'emotion' | 'topic'): Fragment {
