@@ -61,7 +61,11 @@ describe.skipIf(!hasPooler || !(await isFree(6543)))('behind a transaction poole
     const url = poolerUrl();
     const results = await Promise.all(
       Array.from({ length: 6 }, () =>
-        exportConversations({}, { database: parseDatabaseUrl(url, 'the test'), stream: collector().stream }),
+        // One connection each, whatever is asked for: with more they would wait for each other.
+        exportConversations(
+          { jobs: 3 },
+          { database: parseDatabaseUrl(url, 'the test'), stream: collector().stream },
+        ),
       ),
     );
     expect(new Set(results.map(({ sha256 }) => sha256)).size).toBe(1);

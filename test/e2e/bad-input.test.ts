@@ -81,6 +81,11 @@ const words: Case[] = [
     '--batch-size',
     `${wholeNumber} 10000`,
   ]),
+  ...['0', '17', 'all', '1.5', ''].map((value): Case => [
+    ['export', `--jobs=${value}`],
+    '--jobs',
+    `${wholeNumber} 16`,
+  ]),
   // Decimal numbers.
   ...['11', '-1', '10.1', 'high', '8,5', '.5', '8.', '1e1', '', 'NaN', '0x8', '８'].map((value): Case => [
     ['export', `--min-quality=${value}`],
