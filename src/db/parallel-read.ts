@@ -235,6 +235,9 @@ type NextIds = (count: number) => Promise<string[]>;
 
 /** The next ids are always on their way. */
 async function openIds({ sql, ask }: Connection, ids: Fragment): Promise<NextIds> {
+  // All of them are fetched, but a cursor is planned for its first rows: by an index in the order of the file. A third of
+  // a million scattered rows took 6.6 s that way, and 2.1 s scanned and sorted.
+  await ask(() => sql`set local cursor_tuple_fraction = 1`);
   await ask(() => sql`declare lora_export_ids no scroll cursor for ${ids}`);
   const fetch = (): Promise<{ readonly id: string }[]> => {
     const answer = ask(() =>

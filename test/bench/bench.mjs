@@ -11,7 +11,7 @@
  */
 import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, mkdir, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
@@ -48,10 +48,12 @@ for (const signal of ['SIGINT', 'SIGTERM'])
   process.once(signal, () => void cleanUp().then(() => process.exit(1)));
 try {
   const results = [];
-  for (const size of sizes) results.push(await measure(size));
+  for (const size of sizes) {
+    results.push(await measure(size));
+    if (values.document) await document(results.slice(-1));
+  }
   tellGoals(judged(results));
   if (values.json) process.stdout.write(`${JSON.stringify(results)}\n`);
-  if (values.document) await document(results);
 } finally {
   await cleanUp();
 }
@@ -74,6 +76,8 @@ async function measure(size) {
     await run(env, command, args);
   }
   await compare(contestants, all);
+  // How many others want the cores: with any, wall times are theirs as well.
+  const [load] = loadavg();
   const figures = contestants.map(() => []);
   for (let round = 0; round < rounds; round++) {
     for (const [index, { command, args }] of contestants.entries()) {
@@ -86,7 +90,7 @@ async function measure(size) {
     rows.push({ name, ...summary(figures[index]), bytes, runs: figures[index] });
   }
   tell(size, rows);
-  return { size, rounds, rows, skipped: chosen.filter((name) => all.get(name).skipped !== undefined) };
+  return { size, rounds, load, rows, skipped: chosen.filter((name) => all.get(name).skipped !== undefined) };
 }
 
 /** The tables of the size before make room; those of the log stay. */

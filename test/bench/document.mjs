@@ -37,7 +37,8 @@ function goalRow({ what, most, measured }) {
   return [what, most ?? 'reported', measured === null ? '' : measured.toFixed(2), verdict];
 }
 
-function sizeSection({ size, rounds, rows, date, skipped }) {
+function sizeSection({ size, rounds, load, rows, date, skipped }) {
+  const busy = load === undefined ? '' : ` The load of the machine was ${load.toFixed(1)} at the start.`;
   const [first] = rows;
   const ratio = ({ runs }) => median(runs.map((run, round) => run.wall / first.runs[round].wall));
   const cells = rows.map((row) => [
@@ -53,7 +54,7 @@ function sizeSection({ size, rounds, rows, date, skipped }) {
   const left = skipped.length === 0 ? '' : `\nNot run: ${skipped.join(', ')}.\n`;
   return `### ${size.toLocaleString('en')} conversations
 
-${(rows[0].bytes / 1e6).toFixed(1)} MB of JSONL; medians of ${rounds} rounds, ${date}. The ratio is wall time against the first line.
+${(rows[0].bytes / 1e6).toFixed(1)} MB of JSONL; medians of ${rounds} rounds, ${date}. The ratio is wall time against the first line.${busy}
 
 ${table(head, cells)}${left}`;
 }

@@ -39,7 +39,7 @@ beforeAll(async () => {
       persona, emotion, topic, category, parent_id, created_by)
     select md5('c' || i)::uuid, 'c' || i, 'title ' || i, (array['template', 'scenario', 'edge_case'])[i % 3 + 1],
       (array['approved', 'approved', 'draft', 'rejected'])[i % 4 + 1], i % 100 / 10.0,
-      timestamptz '2025-01-01' + i * 7919 % ${CONVERSATIONS} * interval '1 minute',
+      timestamptz '2025-01-01' + (i::bigint * 7919 % ${CONVERSATIONS})::integer * interval '1 minute',
       'Persona ' || i % 12, 'emotion ' || i % 9, 'topic ' || i % 40, array['category ' || i % 20],
       case when i % 3 = 0 then md5('p' || i / 9)::uuid end, md5('u' || i % 1000)::uuid
     from generate_series(1, ${CONVERSATIONS}) i;
