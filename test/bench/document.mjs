@@ -1,5 +1,8 @@
+import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { judged, median } from './goals.mjs';
 import { plot } from './plot.mjs';
 
@@ -19,7 +22,8 @@ export async function document(latest) {
   const written = `${text.slice(0, before)}${BEGIN}\n\n${sections(results)}\n${text.slice(after)}`;
   await writeFile(at('performance.md'), written);
   await writeFile(at('performance.svg'), plot(results));
-  await writeFile(at('performance.json'), `${JSON.stringify({ results: results.map(rounded) })}\n`);
+  await writeFile(at('performance.json'), JSON.stringify({ results: results.map(rounded) }));
+  await promisify(execFile)('npx', ['oxfmt', fileURLToPath(at('performance.json'))]);
 }
 
 function sections(results) {
