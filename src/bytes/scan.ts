@@ -13,8 +13,9 @@ export function byteTable(stops: string | Uint8Array, controls = 0): ByteTable {
  * Where the next byte stands that the table marks, or `end`. Every look at text goes through this loop: escaping,
  * quoting, and the checks.
  *
- * It looks at four bytes at a time, since most need nothing. Measured on mixed prose, in nanoseconds per byte: byte by
- * byte 1.2, this 0.6; a regular expression on the decoded text 2 to 4, most of it decoding.
+ * It looks at four bytes at a time, since most need nothing. Measured on mixed prose in pieces of 600 bytes, in
+ * nanoseconds per byte: byte by byte 1.0, this 0.6; a regular expression on the decoded text 4.3, on the same bytes taken
+ * for Latin-1 2.1. `indexOf`, native, takes as long once it has to look for four bytes, and cannot look for a range.
  */
 export function nextMarked(source: Uint8Array, start: number, end: number, table: ByteTable): number {
   let index = start;

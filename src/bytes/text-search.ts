@@ -14,7 +14,7 @@ export interface Wanted {
 }
 
 /**
- * Makes a search for several things at once. A pass per mark, though native, took eight times as long as this one for all of them:
+ * Makes a search for several things at once. A native pass per mark and one for control characters took eight times as long:
  * a dozen marks begin with one or two rare letters, and nothing else is looked at closely.
  */
 export function textSearch({ marks, controls }: Wanted): (text: Text) => number {

@@ -42,8 +42,8 @@ const UNICODE_ESCAPE = /^(?:00[01][0-9a-f]|0085|202[89])$/;
 /**
  * Recognises rows that differ from one already found right in nothing but their texts.
  *
- * Checking what an export writes means that every byte of it is looked at again. Parsing each row took as long as all
- * the rest of the export; but rows of one export are alike, and a check that depends on a text in no more than
+ * Checking what an export writes means that every byte of it is looked at again. Parsing each row took about as long as
+ * judging and encoding it; but rows of one export are alike, and a check that depends on a text in no more than
  * {@link RowTexts} says gives the same answer for all rows of one form. So a row is right when all that is not text is,
  * byte for byte, that of a row which was parsed and found right, and when each of its texts is a JSON string as our
  * writer makes them, is not blank, and holds no mark. Whatever else it may be, it is parsed: nothing is refused here.
