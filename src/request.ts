@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { LoraExportError } from './errors.js';
 import { formatNames } from './formats/index.js';
+import { listed } from './listed.js';
 import { ACTIONS, allowedActions, ruleNames, type Action, type Rule } from './judging/rules.js';
 import { SCOPES, SORT_KEYS } from './scopes.js';
 import { targetNames } from './targets/index.js';
@@ -13,7 +14,9 @@ const MAX_IDS = 1_000_000;
 const text = z
   .string()
   .min(1, 'must not be empty')
-  .refine((value) => !value.includes('\0'), 'must not hold a NUL character');
+  .refine((value) => !value.includes('\0'), 'must not hold a NUL character')
+  // It would be searched for as a replacement character.
+  .refine((value) => !/\p{Cs}/u.test(value), 'must not hold half a character');
 const list = z.array(text).min(1, 'must name at least one value');
 const score = z.number().min(0, 'must be between 0 and 10').max(10, 'must be between 0 and 10');
 
@@ -27,10 +30,13 @@ function unknownRules({ keys }: { readonly keys?: readonly string[] }): string |
 /** A row has one system prompt, at its start, and tool turns only where they fit: the rest would be lost in silence. */
 const NO_PLACE: readonly Rule[] = ['late-system', 'several-system', 'tool-turn'];
 
+const MOMENT = 'must be a date such as 2025-10-29, or a time with its zone such as 2025-10-29T10:00:00Z';
+
 /** `2025-10-29` (that whole day, UTC) or a full timestamp with its zone. */
-export const moment = z.union([z.iso.date(), z.iso.datetime({ offset: true })], {
-  error: 'must be a date such as 2025-10-29, or a time with its zone such as 2025-10-29T10:00:00Z',
-});
+export const moment = z
+  .union([z.iso.date(), z.iso.datetime({ offset: true })], { error: MOMENT })
+  // PostgreSQL knows no year 0.
+  .refine((value) => !value.startsWith('0000'), MOMENT);
 
 /**
  * The filters of the application (FilterConfig): every member optional, the values of a list OR-ed, members AND-ed.
@@ -301,5 +307,5 @@ export function invalidRequest(error: z.ZodError, where = 'The request'): LoraEx
   const problems = error.issues.map(({ path, message }) =>
     path.length === 0 ? message : `${path.join('.')}: ${message}`,
   );
-  return new LoraExportError('E_USAGE', `${where} is not valid: ${problems.join('; ')}.`);
+  return new LoraExportError('E_USAGE', `${where} is not valid: ${listed(problems)}.`);
 }

@@ -53,9 +53,16 @@ function withoutComments(code: string): string {
 const LAYERS = ['bin', 'cli', 'core', 'adapter', 'base', 'bytes'] as const;
 type Layer = (typeof LAYERS)[number];
 
-const BASE = ['conversation', 'errors', 'visible', 'request', 'scopes', 'judging/rules', 'version'].map(
-  (name) => `src/${name}.ts`,
-);
+const BASE = [
+  'conversation',
+  'errors',
+  'visible',
+  'listed',
+  'request',
+  'scopes',
+  'judging/rules',
+  'version',
+].map((name) => `src/${name}.ts`);
 
 function layerOf(file: string): Layer {
   if (file.startsWith('bin/')) return 'bin';

@@ -2,6 +2,7 @@ import { statSync, type Stats } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { LoraExportError } from '../errors.js';
+import { listed } from '../listed.js';
 import { nearestWord } from '../nearest-word.js';
 import { PRESET_NAME } from './flags.js';
 import type { Host } from './host.js';
@@ -16,6 +17,9 @@ export const PROJECT_FILE = 'lora-export.config.json';
 
 /** A configuration is written by hand; what is larger is another file. */
 export const MOST_BYTES = 1024 * 1024;
+
+/** Keys of one object that get one. */
+const MOST_SUGGESTIONS = 10;
 
 /** What one configuration file says. */
 export interface ConfigFile {
@@ -83,15 +87,15 @@ export function placeToSave(places: readonly ConfigPlace[]): string {
  * @throws LoraExportError `E_USAGE` naming the file and every problem
  */
 export function checkConfig(value: unknown, path: string): void {
-  const problems = configFile.safeParse(value).error?.issues.flatMap(problemsOf) ?? [];
-  const presets: unknown = (value as { readonly presets?: unknown } | null)?.presets;
-  // A record passes over this key without a word.
-  if (typeof presets === 'object' && presets !== null && Object.hasOwn(presets, '__proto__'))
-    problems.push(`presets.__proto__: ${NO_NAME}`);
-  if (problems.length === 0) return;
-  throw new LoraExportError('E_USAGE', `${path} is not a valid configuration: ${problems.join('; ')}.`, {
-    hint: `Known settings: ${Object.keys(configFile.shape).join(', ')}.`,
-  });
+  const issues = configFile.safeParse(value).error?.issues ?? [];
+  if (issues.length === 0) return;
+  throw new LoraExportError(
+    'E_USAGE',
+    `${path} is not a valid configuration: ${listed(issues.flatMap(problemsOf))}.`,
+    {
+      hint: `Known settings: ${Object.keys(configFile.shape).join(', ')}.`,
+    },
+  );
 }
 
 function readConfigFile(
@@ -100,10 +104,7 @@ function readConfigFile(
   warn: (text: string) => void,
 ): ConfigFile {
   const stats = statsOf(path);
-  if (stats !== null && stats.size > MOST_BYTES) {
-    throw new LoraExportError('E_USAGE', `${path} is too large for a configuration: more than 1 MiB.`);
-  }
-  const value = readJsonFile(path, '--config');
+  const value = readJsonFile(path, '--config', MOST_BYTES);
   checkConfig(value, path);
   const content = value as CheckedContent;
   const settings = new Map<SettingKey, Scalar>();
@@ -191,7 +192,11 @@ function problemsOf(issue: z.core.$ZodIssue): string[] {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') {
     const known = keysAt(configFile, path);
-    return issue.keys.map((key) => `${[...path, key].join('.')}: not known${suggestion(key, known)}`);
+    return issue.keys.map((key, index) => {
+      // A file of another program may have thousands.
+      const hint = index < MOST_SUGGESTIONS ? suggestion(key, known) : '';
+      return `${[...path, key].join('.')}: not known${hint}`;
+    });
   }
   const problem = issue.code === 'invalid_key' ? (issue.issues[0]?.message ?? issue.message) : issue.message;
   return [`${path.join('.') || 'the file'}: ${problem}`];

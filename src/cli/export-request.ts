@@ -8,7 +8,7 @@ import { kebab } from './flags.js';
 import { readJsonFile } from './json-file.js';
 import { overlay } from './overlay-presets.js';
 import { findPreset, type Preset } from './presets.js';
-import { readTextFile } from './text-file.js';
+import { decodeText, MOST_TEXT_BYTES, readTextFile, tooLarge } from './text-file.js';
 import type { ConnectionFlags, Settings } from './settings.js';
 
 /** `export`'s flags as commander hands them over; whatever was not typed is absent. */
@@ -284,8 +284,7 @@ async function readIds(
   const content =
     flags.idsFile === '-' ? await readAll(stdin) : readTextFile(resolve(cwd, flags.idsFile), '--ids-file');
   const lines = content
-    .replace(/^\u{feff}/u, '')
-    .split(/\r?\n/)
+    .split(/\r\n?|\n/)
     .map((line) => line.trim())
     .filter((line) => line !== '');
   if (lines.length === 0 && flags.ids === undefined) {
@@ -298,8 +297,13 @@ async function readIds(
 
 async function readAll(stdin: Readable): Promise<string> {
   const chunks: Buffer[] = [];
-  for await (const chunk of stdin) chunks.push(Buffer.from(chunk as Uint8Array));
-  return Buffer.concat(chunks).toString('utf8');
+  let length = 0;
+  for await (const chunk of stdin) {
+    length += (chunk as Uint8Array).length;
+    if (length > MOST_TEXT_BYTES) throw tooLarge('standard input (--ids-file -)', MOST_TEXT_BYTES);
+    chunks.push(Buffer.from(chunk as Uint8Array));
+  }
+  return decodeText(Buffer.concat(chunks), 'standard input (--ids-file -)');
 }
 
 function readFilters(flags: ExportFlags, cwd: string): Filters | undefined {

@@ -70,10 +70,14 @@ export function since(value: string): string {
 
 function isMoment(value: string): boolean {
   const [, day, time] =
-    /^(\d{4}-\d{2}-\d{2})(T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:\d{2}))?$/.exec(value) ?? [];
-  // Date would read 30 February as 2 March.
+    /^(\d{4}-\d{2}-\d{2})(T(?!24)\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:\d{2}))?$/.exec(value) ??
+    [];
+  // Date would read 30 February as 2 March, and 24:00 as the next day; PostgreSQL knows no year 0.
   return (
-    day !== undefined && toIsoDay(Date.parse(day)) === day && !Number.isNaN(Date.parse(day + (time ?? '')))
+    day !== undefined &&
+    !day.startsWith('0000') &&
+    toIsoDay(Date.parse(day)) === day &&
+    !Number.isNaN(Date.parse(day + (time ?? '')))
   );
 }
 
@@ -96,6 +100,8 @@ export function pairs(value: string, previous: unknown): Record<string, string> 
     const [, key, word] = /^\s*([^=\s][^=]*?)\s*=\s*(\S+)\s*$/.exec(item) ?? [];
     if (key === undefined || word === undefined)
       throw new InvalidArgumentError('Expected NAME=WORD, several separated by commas.');
+    // Setting it on an object does nothing.
+    if (key === '__proto__') throw new InvalidArgumentError('__proto__ is no name.');
     if (Object.hasOwn(map, key)) throw new InvalidArgumentError(`${key} was given twice.`);
     map[key] = word;
   }

@@ -4,6 +4,7 @@ import { App } from './app.js';
 import { commands } from './commands/index.js';
 import type { Host } from './host.js';
 import { Command, CommanderError } from './parser.js';
+import { quoted } from './quoted.js';
 import type { Terminal } from './terminal.js';
 
 /** How the parser ends a command line that asked for help or the version. */
@@ -93,21 +94,24 @@ function refuseUnknownTopic(program: Command, [command, topic]: readonly string[
   if (command !== 'help' || topic === undefined || topic.startsWith('-')) return;
   const topics = ['help', ...program.commands.map((known) => known.name())];
   if (topics.includes(topic)) return;
-  throw new LoraExportError('E_USAGE', withoutUrl(`unknown command '${topic}'`), {
+  throw new LoraExportError('E_USAGE', `unknown command '${quoted(topic)}'`, {
     hint: `Commands: ${topics.join(', ')}.`,
   });
 }
 
-/** A word that was not understood may hold a database URL, and that a password: `--databse-url=postgres://…`. */
-function withoutUrl(text: string): string {
-  return text.replace(/[a-z][a-z0-9+.-]*:\/\/.*(?='|$)/is, '(a URL)');
-}
+/** The parser's words around what was typed, which may hold anything, quotation marks included. */
+const TYPED =
+  /^(unknown (?:option|command) '|option '[^']*' argument '|command-argument value ')(.*)('(?: is invalid(?: for argument '[^']*')?\. .*)?)$/s;
 
 /** `error: unknown option '--formt'\n(Did you mean --format?)` in our form. */
 function usageError({ message }: CommanderError): LoraExportError {
-  const [first = '', ...suggestion] = message.replace(/^error: /, '').split('\n');
-  const what = withoutUrl(first);
-  const hint = [...suggestion, 'See `lora-export help COMMAND`.'].join(' ');
+  const [, said = '', suggestion] = /^(?:error: )?(.*?)(?:\n(\(Did you mean [^\n]*))?$/s.exec(message) ?? [];
+  const what = said.replace(TYPED, (_, before: string, word: string, after: string) =>
+    [before, quoted(word), after].join(''),
+  );
+  const hint = [...(suggestion === undefined ? [] : [suggestion]), 'See `lora-export help COMMAND`.'].join(
+    ' ',
+  );
   return new LoraExportError('E_USAGE', what, { hint });
 }
 

@@ -44,6 +44,20 @@ const GOES_WITH_LIKE: ReadonlySet<keyof ExportFlags> = new Set([
   'logFormat',
 ]);
 
+/** Flags that say which database, and how to answer; nothing is exported with `--cancel`. */
+const GOES_WITH_CANCEL: ReadonlySet<keyof ExportFlags> = new Set([
+  'cancel',
+  'json',
+  'debug',
+  'databaseUrl',
+  'schema',
+  'auditSchema',
+  'user',
+  'allUsers',
+  'config',
+  'dotenv',
+]);
+
 /** The `export` command: fill in a request, run it, tell what happened. */
 export async function runExport(app: App, flags: ExportFlags): Promise<void> {
   const { host, terminal } = app;
@@ -147,12 +161,18 @@ function refuseMisfits(flags: ExportFlags): void {
   );
   if (ways.length > 1) throw contradiction(ways[0] as string, ways[1] as string);
   if (flags.cancel !== undefined && flags.like !== undefined) throw contradiction('cancel', 'like');
-  if (flags.detach && flags.report !== undefined) throw contradiction('detach', 'report');
-  if (flags.like === undefined) return;
+  // Nobody would write it.
+  const [way] = ways;
+  if (way !== undefined && flags.report !== undefined) throw contradiction(way, 'report');
+  if (flags.cancel !== undefined) refuseOthers(flags, 'cancel', GOES_WITH_CANCEL);
+  if (flags.like !== undefined) refuseOthers(flags, 'like', GOES_WITH_LIKE);
+}
+
+function refuseOthers(flags: ExportFlags, flag: string, fitting: ReadonlySet<keyof ExportFlags>): void {
   // The parser sets what has only a negative form.
-  const typed = Object.entries(flags).filter(([flag, value]) => !(flag === 'bom' && value === true));
-  const other = typed.map(([flag]) => flag).find((flag) => !GOES_WITH_LIKE.has(flag as keyof ExportFlags));
-  if (other !== undefined) throw contradiction('like', other);
+  const typed = Object.entries(flags).filter(([name, value]) => !(name === 'bom' && value === true));
+  const other = typed.map(([name]) => name).find((name) => !fitting.has(name as keyof ExportFlags));
+  if (other !== undefined) throw contradiction(flag, other);
 }
 
 function contradiction(one: string, other: string): LoraExportError {

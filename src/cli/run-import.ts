@@ -1,9 +1,6 @@
-import { createReadStream } from 'node:fs';
-import { access } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { LoraExportError } from '../errors.js';
-import { importConversations, type ImportInput, type ImportResult } from '../import.js';
+import { importConversations, type ImportResult } from '../import.js';
 import { withConnection, type App } from './app.js';
+import { inputFiles } from './input-file.js';
 import { conversations } from './render.js';
 import type { ConnectionFlags } from './settings.js';
 import { visibleJson } from '../visible.js';
@@ -16,7 +13,7 @@ export interface ImportFlags extends ConnectionFlags {
 /** The `import` command: each file in a transaction of its own, in the order given. */
 export async function runImport(app: App, files: readonly string[], flags: ImportFlags): Promise<void> {
   const { host, terminal } = app;
-  const inputs = await Promise.all(files.map((file) => inputOf(app, file)));
+  const inputs = await inputFiles(files, host);
   const settings = await app.readSettings(flags);
   await app.withDatabase(settings, (database) =>
     withConnection(app, database, 'import', async (sql) => {
@@ -41,19 +38,6 @@ export async function runImport(app: App, files: readonly string[], flags: Impor
       }
     }),
   );
-}
-
-async function inputOf({ host }: App, file: string): Promise<ImportInput> {
-  if (file === '-') return { name: 'standard input', open: () => host.stdin };
-  const path = resolve(host.cwd, file);
-  // Before any work: the third of three files must not be found missing after two were loaded.
-  await access(path).catch((error: unknown) => {
-    throw new LoraExportError('E_USAGE', `Cannot read ${file}: ${(error as NodeJS.ErrnoException).code}.`, {
-      hint: 'Name an existing file, or - for standard input.',
-      cause: error,
-    });
-  });
-  return { name: file, open: () => createReadStream(path) };
 }
 
 function importSummary({ name, lines, inserted, updated, unchanged, turns, notes }: ImportResult): string {

@@ -1,7 +1,5 @@
-import { createReadStream } from 'node:fs';
-import { access } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
-import type { Readable, Writable } from 'node:stream';
+import { basename } from 'node:path';
+import type { Writable } from 'node:stream';
 import { LoraExportError } from '../errors.js';
 import { readBytes } from '../input-bytes.js';
 import { outputError } from '../sinks/output-errors.js';
@@ -9,6 +7,7 @@ import { loadTarget, type TargetName } from '../targets/index.js';
 import { createValidator, type ValidationSummary } from '../validate.js';
 import type { FileFormat } from '../validate/recognise.js';
 import type { App } from './app.js';
+import { inputFiles, type InputFile } from './input-file.js';
 import { problemLine, validationJson, validationText } from './render-validation.js';
 
 export interface ValidateFlags {
@@ -24,41 +23,30 @@ export interface ValidateFlags {
 /** How many findings of one rule are printed unless all are asked for. */
 const SHOWN_PER_RULE = 20;
 
-interface Input {
-  /** As the user named it. */
-  readonly label: string;
-  /** Null for standard input. */
-  readonly path: string | null;
-  open(): Readable;
-}
-
 /** The `validate` command. The findings are its result, so they go to standard output. */
 export async function runValidate(
   { host, terminal }: App,
   files: readonly string[],
   flags: ValidateFlags,
 ): Promise<void> {
-  if (files.filter((file) => file === '-').length > 1) {
-    throw new LoraExportError('E_USAGE', 'Standard input (-) can be read only once.');
-  }
-  const inputs = await Promise.all(files.map((file) => inputOf(file, host.cwd, host.stdin)));
+  const inputs = await inputFiles(files, host);
   const wrong: { label: string; summary: ValidationSummary }[] = [];
   for (const input of inputs) {
-    await terminal.status(`Checking ${input.label}`);
+    await terminal.status(`Checking ${input.name}`);
     const summary = await validateFile(input, flags, host.stdout, host.signal);
     terminal.clearStatus();
-    if (!summary.valid) wrong.push({ label: input.label, summary });
+    if (!summary.valid) wrong.push({ label: input.name, summary });
   }
   if (wrong.length > 0) throw refusal(wrong, inputs.length, flags.target);
 }
 
 async function validateFile(
-  input: Input,
+  input: InputFile,
   flags: ValidateFlags,
   stdout: Writable,
   signal: AbortSignal,
 ): Promise<ValidationSummary> {
-  const { label, path } = input;
+  const { name: label, path } = input;
   const shown = new Map<string, number>();
   let waiting = '';
   const flush = async (): Promise<void> => {
@@ -103,18 +91,6 @@ function write(stdout: Writable, text: string): Promise<void> {
       else done();
     });
   });
-}
-
-async function inputOf(file: string, cwd: string, stdin: Readable): Promise<Input> {
-  if (file === '-') return { label: 'standard input', path: null, open: () => stdin };
-  const path = resolve(cwd, file);
-  await access(path).catch((error: unknown) => {
-    throw new LoraExportError('E_USAGE', `Cannot read ${file}: ${(error as NodeJS.ErrnoException).code}.`, {
-      hint: 'Name an existing file, or - for standard input.',
-      cause: error,
-    });
-  });
-  return { label: file, path, open: () => createReadStream(path) };
 }
 
 function refusal(

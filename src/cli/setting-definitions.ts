@@ -39,7 +39,13 @@ export interface SettingDefinition<T extends Scalar, Unset extends T | null> {
   readonly isSecret?: true;
 }
 
-const text = z.string('must be a non-empty string').min(1, 'must be a non-empty string');
+const text = z
+  .string('must be a non-empty string')
+  .min(1, 'must be a non-empty string')
+  .refine((value) => !value.includes('\0'), 'must not hold a NUL character');
+
+/** PostgreSQL cuts longer names without a word, and would look at another schema. */
+const schemaName = text.refine((name) => Buffer.byteLength(name) <= 63, 'must have at most 63 bytes');
 
 /** The settings by their keys in a configuration file; a dot leads into an object. */
 export const SETTINGS = {
@@ -62,14 +68,14 @@ export const SETTINGS = {
   }),
   schema: define({
     means: 'schema of conversations and conversation_turns',
-    schema: text,
+    schema: schemaName,
     default: 'public',
     variables: ['LORA_EXPORT_SCHEMA'],
     flag: 'schema',
   }),
   auditSchema: define({
     means: 'schema of export_logs and export_runs',
-    schema: text,
+    schema: schemaName,
     default: 'public',
     variables: ['LORA_EXPORT_AUDIT_SCHEMA'],
     flag: 'auditSchema',

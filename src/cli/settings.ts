@@ -1,10 +1,11 @@
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { LoraExportError } from '../errors.js';
-import { placeToSave, readConfigFiles, type ConfigPlace } from './config-file.js';
+import { MOST_BYTES, placeToSave, readConfigFiles, type ConfigPlace } from './config-file.js';
 import { kebab } from './flags.js';
 import type { Host } from './host.js';
 import type { StoredPreset } from './presets.js';
+import { quoted } from './quoted.js';
 import {
   definitionOf,
   settingKeys,
@@ -191,7 +192,7 @@ function checked(key: SettingKey, value: unknown, place: string, cwd: string): S
   const result = schema.safeParse(value);
   if (result.success) return isPath ? resolve(cwd, String(result.data)) : result.data;
   const [issue] = result.error.issues;
-  const shown = isSecret ? '' : `, not "${String(value)}"`;
+  const shown = isSecret ? '' : `, not "${quoted(String(value))}"`;
   throw new LoraExportError('E_USAGE', `${place} ${issue?.message}${shown}.`);
 }
 
@@ -206,5 +207,5 @@ function presetsOf(places: readonly ConfigPlace[]): Map<string, StoredPreset> {
 }
 
 function readDotenv(path: string): Record<string, string | undefined> {
-  return parseEnv(readTextFile(path, '--dotenv'));
+  return parseEnv(readTextFile(path, '--dotenv', MOST_BYTES));
 }

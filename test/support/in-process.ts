@@ -3,15 +3,21 @@ import type { Host } from '../../src/cli/host.js';
 import { run } from '../../src/cli/main.js';
 import type { Ended, Sandbox } from './cli.js';
 
-/** Runs a command line in this process, for tests that need many: what it prints, and its exit status. */
+/**
+ * Runs a command line in this process, for tests that need many: what it prints, and its exit status.
+ *
+ * @param more variables, on top of those of the sandbox
+ * @param input standard input
+ */
 export async function runHere(
   { directory, env }: Pick<Sandbox, 'directory' | 'env'>,
   args: readonly string[],
   more: Readonly<Record<string, string>> = {},
+  input = '',
 ): Promise<Omit<Ended, 'signal'>> {
   const [stdout, stderr] = [sink(), sink()];
   const exitCode = await run(args, {
-    stdin: Readable.from([]),
+    stdin: Readable.from(input === '' ? [] : [Buffer.from(input)]),
     stdout: stdout.stream,
     stderr: stderr.stream,
     env: { ...env, ...more },
