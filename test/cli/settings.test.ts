@@ -252,7 +252,7 @@ describe('a configuration file is refused', () => {
 
   test('when it is larger than 1 MiB', async () => {
     await writeFile(project, `{"schema": "${'x'.repeat(1024 * 1024)}"}`);
-    expect(refusal().message).toBe(`${project} is too large for a configuration: more than 1 MiB.`);
+    expect(refusal().message).toBe(`Cannot read ${project} (--config): it is too large, more than 1 MiB.`);
   });
 
   test('when it is a directory, or below a file', async () => {

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 
 import { makeSandbox, type Ended, type Sandbox } from '../support/cli.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { listen, startProxy, type Proxy } from '../support/proxy.js';
+import { random } from '../support/random.js';
 import { loggedRuns, seed } from '../support/seed.js';
 import { brokenPromises } from '../support/truth.js';
 
@@ -50,16 +51,6 @@ function upstream(): { path: string } {
 
 function through({ port }: { port: number }): { url: string } {
   return { url: `postgres://${inject('testServer').user}@127.0.0.1:${port}/${database.name}` };
-}
-
-/** Mulberry32, a small generator of numbers from 0 to 1 that a seed repeats. */
-function random(state: number): () => number {
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }
 
 /** Success means the whole file and a completed row; everything else an orderly failure without a stack trace. */
