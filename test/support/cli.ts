@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { execa, type Options } from 'execa';
 
+import { refuseCanary, refuseCanaryBelow, withCanary } from './canary.js';
 import type { TestDatabase } from './database.js';
 
 /** The installed program; `npm run build` makes what it loads. */
@@ -16,7 +17,7 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Standard input; empty without it. */
   readonly input?: string | Uint8Array;
-  /** Where DATABASE_URL points; unset without it. */
+  /** Where DATABASE_URL points; unset without it. It gets a password, for which every output is searched. */
   readonly database?: Pick<TestDatabase, 'url'> | undefined;
 }
 
@@ -71,7 +72,7 @@ export async function makeSandbox(database?: Pick<TestDatabase, 'url'>): Promise
     const url = 'database' in rest ? rest.database?.url : database?.url;
     return {
       cwd: directory,
-      env: { ...env, ...(url === undefined ? {} : { DATABASE_URL: url }), ...more },
+      env: { ...env, ...(url === undefined ? {} : { DATABASE_URL: withCanary(url) }), ...more },
       extendEnv: false,
       reject: false,
       stripFinalNewline: false,
@@ -80,6 +81,7 @@ export async function makeSandbox(database?: Pick<TestDatabase, 'url'>): Promise
   };
   const run = async (file: string, args: readonly string[], options?: RunOptions): Promise<Ended> => {
     const { exitCode, signal, stdout, stderr } = await execa(file, args, settings(options));
+    refuseCanary(`the output of ${args.join(' ')}`, `${String(stdout)}${String(stderr)}`);
     return { exitCode, signal, stdout: String(stdout), stderr: String(stderr) };
   };
 
@@ -101,7 +103,13 @@ export async function makeSandbox(database?: Pick<TestDatabase, 'url'>): Promise
       });
       return follow(child, reads);
     },
-    remove: () => rm(root, { recursive: true, force: true }),
+    async remove() {
+      try {
+        await refuseCanaryBelow(root);
+      } finally {
+        await rm(root, { recursive: true, force: true });
+      }
+    },
   };
 }
 
@@ -120,6 +128,7 @@ function follow(child: ChildProcess, reads: boolean): Running {
     isOver = true;
     wake();
     child.stdout?.destroy();
+    refuseCanary('the output', stdout + stderr);
     return {
       exitCode: (exitCode as number | null) ?? undefined,
       signal: (signal as string | null) ?? undefined,
