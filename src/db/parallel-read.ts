@@ -98,8 +98,12 @@ export async function openLanes(
   const outcomes = await Promise.allSettled(
     Array.from({ length: jobs }, async () => enter(await open(), sharedAs)),
   );
-  if (connection.lost !== null) throw connection.lost;
   const lanes = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+  const { lost } = connection;
+  if (lost !== null) {
+    for (const lane of lanes) lane.abandon(lost);
+    throw lost;
+  }
   const refused = outcomes.find((outcome) => outcome.status === 'rejected');
   if (refused === undefined) return lanes;
   const why = refused.reason instanceof Error ? refused.reason.message : String(refused.reason);

@@ -16,7 +16,7 @@ import { inSnapshot } from '../support/export.js';
  * The planner decides by size. Continuous integration has little time; all of it at a million, with figures:
  * `PLANS_CONVERSATIONS=1000000 npx vitest run test/db/plans.test.ts`.
  */
-const CONVERSATIONS = Number(process.env['PLANS_CONVERSATIONS'] ?? 50_000);
+const CONVERSATIONS = Number(process.env['PLANS_CONVERSATIONS'] ?? 20_000);
 const TELLS = process.env['PLANS_CONVERSATIONS'] !== undefined;
 
 /** A node of `explain (format json)`. */

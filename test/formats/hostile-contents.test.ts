@@ -49,8 +49,8 @@ it('has at least 200 texts, each of them once', () => {
   expect(texts.filter((text, index) => texts.indexOf(text) !== index)).toEqual([]);
 });
 
-describe.each(formatNames)('as %s', (name) => {
-  const { text: document } = encode(formats[name], conversations);
+describe.each(formatNames)('as %s', async (name) => {
+  const { text: document } = encode(await formats[name].load(), conversations);
   const expected = texts.map((text) => Array.from({ length: 2 }, () => asHeldBy(name, text)));
 
   it('every hostile content comes back as it was', () => {

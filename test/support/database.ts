@@ -28,7 +28,11 @@ export async function createDatabase(template: 'empty' | 'ready' = 'ready'): Pro
   let dropped: Promise<void> | undefined;
   const drop = () =>
     (dropped ??= (async () => {
-      await refuseCanaryInLog(sql).finally(() => sql.end({ timeout: 1 }));
+      try {
+        await refuseCanaryInLog(sql);
+      } finally {
+        await sql.end({ timeout: 1 });
+      }
       await maintain((maintenance) => maintenance`drop database if exists ${maintenance(name)} with (force)`);
     })());
   return { url: urlOf(name), name, sql, drop, [Symbol.asyncDispose]: drop };

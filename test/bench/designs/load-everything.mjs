@@ -23,5 +23,5 @@ for (const { conversation_id, role, content } of turns)
   messages.get(conversation_id)?.push({ role, content });
 await writeFile(
   file,
-  rows.map((row) => lineOf({ ...row, messages: messages.get(row.id) })),
+  rows.map((row) => lineOf(Object.assign(row, { messages: messages.get(row.id) }))),
 );
