@@ -110,11 +110,16 @@ export class AuditTrail {
     this.#progress = { matched, read, written, skipped };
   }
 
-  /** Records the intent to publish, so that a crash from here on can be finished by somebody else. */
+  /**
+   * Records the intent to publish, so that a crash from here on can be finished by somebody else.
+   * @throws LoraExportError `E_AUDIT` when the log refuses it: then nothing may be published
+   */
   async publishing(file: ReadyFile): Promise<void> {
     await this.#insist(LAST_WORD_MS, (connection) =>
       markPublishing(connection, this.#options.auditSchema, this.#owner, file),
-    );
+    ).catch((error: unknown) => {
+      throw refusedByLog(error, 'published');
+    });
     this.#state = 'publishing';
   }
 
@@ -223,13 +228,13 @@ function isTaken(error: unknown): error is LoraExportError {
   return error instanceof LoraExportError && error.code === 'E_AUDIT';
 }
 
-/** Whatever the audit log refuses ends the run before content is read. */
-export function refusedByLog(error: unknown): unknown {
-  if (!(error instanceof LoraExportError) || error.code === 'E_DB_UNREACHABLE' || error.code === 'E_STALLED')
-    return error;
+/** Whatever the audit log refuses ends the run: before content is read, or before the file is published. */
+export function refusedByLog(error: unknown, nothingWas: 'read' | 'published' = 'read'): unknown {
+  const passes = ['E_DB_UNREACHABLE', 'E_STALLED', ...(nothingWas === 'published' ? ['E_AUDIT'] : [])];
+  if (!(error instanceof LoraExportError) || passes.includes(error.code)) return error;
   return new LoraExportError(
     'E_AUDIT',
-    `The audit log refused this export, so nothing was read: ${error.message}`,
+    `The audit log refused this export, so nothing was ${nothingWas}: ${error.message}`,
     {
       hint: error.hint ?? 'Check with `lora-export init --verify`.',
       cause: error,

@@ -1,3 +1,5 @@
+import { withoutPasswords } from './visible.js';
+
 /** So many problems of one thing are worth a message; who mends them sees the others next. */
 const MOST_PROBLEMS = 8;
 
@@ -6,7 +8,9 @@ const MOST_CHARACTERS = 200;
 
 /** Problems in one sentence, without its full stop. */
 export function listed(problems: readonly string[]): string {
-  const shown = problems.slice(0, MOST_PROBLEMS).map((problem) => shortened(problem, MOST_CHARACTERS));
+  const shown = problems
+    .slice(0, MOST_PROBLEMS)
+    .map((problem) => shortened(withoutPasswords(problem), MOST_CHARACTERS));
   const more = problems.length - shown.length;
   return `${shown.join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
 }

@@ -20,3 +20,12 @@ export function visibleJson(value: unknown): string {
     ).join(''),
   );
 }
+
+/**
+ * A message in which no URL says more than its scheme and what follows its last `@`. Whoever mixes up two flags or
+ * variables has a database URL in the place of a path, a name or a rule, and messages repeat those; a path that begins
+ * with one has lost a slash. The form that hints show stays.
+ */
+export function withoutPasswords(text: string): string {
+  return text.replace(/\b(?!file:)([a-z][a-z0-9+.-]*:\/{1,2})(?!USER:).*@/gis, '$1…@');
+}

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
 import { exitStatusOf, LoraExportError } from '../errors.js';
 import { version } from '../version.js';
-import { visibleJson } from '../visible.js';
+import { visibleJson, withoutPasswords } from '../visible.js';
 
 /** An error for people: what happened, and what to do next. */
 export function failureText(error: unknown, { debug }: { debug: boolean }): string {
@@ -12,7 +12,7 @@ export function failureText(error: unknown, { debug }: { debug: boolean }): stri
           `lora-export: unexpected error: ${error instanceof Error ? error.message : String(error)}`,
           `  This is a bug in lora-export ${version}. Run the command again with --debug and report what it prints.`,
         ].join('\n');
-  return debug ? `${text}\n${inspect(error, { depth: 4 })}` : text;
+  return withoutPasswords(debug ? `${text}\n${inspect(error, { depth: 4 })}` : text);
 }
 
 /** An error for programs: one JSON object. */
@@ -23,7 +23,7 @@ export function failureJson(error: unknown): string {
     kind: known?.code ?? 'E_INTERNAL',
     retryable: known?.retryable ?? false,
     export_id: known?.exportId ?? null,
-    message: error instanceof Error ? error.message : String(error),
+    message: withoutPasswords(error instanceof Error ? error.message : String(error)),
     hint: known?.hint ?? null,
   });
 }

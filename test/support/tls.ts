@@ -182,8 +182,13 @@ export const scramRole = { user: 'scram_user', password: 'right p@ssword/1' };
 /**
  * A PostgreSQL of its own that listens on 127.0.0.1 with TLS, and knows {@link scramRole}, whose database is
  * `postgres`. Role `plain_user` with the same password may log in without TLS.
+ *
+ * @param options another password for both, and whether they may do everything
  */
-export async function startTlsServer(certificate: Certificate): Promise<Listener> {
+export async function startTlsServer(
+  certificate: Certificate,
+  { password = scramRole.password, isSuperuser = false } = {},
+): Promise<Listener> {
   const asRoot = process.getuid?.() === 0;
   const root = await mkdtemp(join(asRoot ? '/tmp' : tmpdir(), 'lora-tls-'));
   await chmod(root, 0o755);
@@ -227,7 +232,7 @@ export async function startTlsServer(certificate: Certificate): Promise<Listener
     await rm(root, { recursive: true, force: true });
   };
   try {
-    await createRoles(sockets, port);
+    await createRoles(sockets, port, `${isSuperuser ? 'superuser ' : ''}login password ${literal(password)}`);
   } catch (error) {
     const log = await readFile(join(home, 'server.log'), 'utf8');
     await close();
@@ -245,13 +250,17 @@ function guardAgainstKill(pid: number, root: string) {
   });
 }
 
-async function createRoles(host: string, port: number): Promise<void> {
+function literal(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+async function createRoles(host: string, port: number, options: string): Promise<void> {
   for (let tries = 0; ; tries++) {
     const sql = postgres({ host, port, user: superuser, database: 'postgres', max: 1, onnotice: () => {} });
     try {
       await sql`select 1`;
       for (const role of [scramRole.user, 'plain_user']) {
-        await sql.unsafe(`create role ${role} login password '${scramRole.password}'`);
+        await sql.unsafe(`create role ${role} ${options}`);
       }
       return;
     } catch (error) {
