@@ -126,7 +126,7 @@ describe.runIf(hasOpenssl)('a password with @ / : # % and a line break, on a ser
       '--log-format',
       'json',
     );
-    await works('export', '--output', `${box.path('')}`, '--json');
+    await works('export', '--output', box.path(''), '--json');
     await works('validate', 'out.jsonl', '--json');
     const id = (await works('export', '--detach', '--output', 'detached.jsonl')).trim();
     await works('worker', '--drain', '--log-format', 'json');
@@ -254,38 +254,13 @@ describe.runIf(hasOpenssl)('a password with @ / : # % and a line break, on a ser
 
   test('is in no message about a URL in the place of something else', async () => {
     const closed = { DATABASE_URL: 'mysql://u@h/d' };
-    const flags = [
-      ...[
-        '--format',
-        '--scope',
-        '--target',
-        '--sort',
-        '--limit',
-        '--min-quality',
-        '--from',
-        '--user',
-        '--on',
-      ],
-      ...[
-        '--role-map',
-        '--preset',
-        '--save-preset',
-        '--like',
-        '--cancel',
-        '--max-skipped',
-        '--system-prompt-from',
-      ],
-      ...[
-        '--ids-file',
-        '--filter-file',
-        '--config',
-        '--dotenv',
-        '--output',
-        '--metrics-file',
-        '--databse-url',
-      ],
-      ...['--report', '--system-prompt-file', '--schema', '--shape', '--retention-hours', '--batch-size'],
-    ];
+    const flags = `
+      --format --scope --target --sort --limit --min-quality --from --user --on --role-map --preset
+      --save-preset --like --cancel --max-skipped --system-prompt-from --ids-file --filter-file
+      --config --dotenv --output --metrics-file --databse-url --report --system-prompt-file --schema
+      --shape --retention-hours --batch-size`
+      .trim()
+      .split(/\s+/);
     for (const flag of flags) {
       expect((await all(['export', flag, url], closed)).exitCode).toBe(2);
       await all(['export', `${flag}=${url}`], closed, [['--debug']]);
@@ -308,10 +283,11 @@ describe.runIf(hasOpenssl)('a password with @ / : # % and a line break, on a ser
     ]) {
       expect((await all(args, closed)).exitCode).not.toBe(0);
     }
-    const variables = [
-      ...['USER_ID', 'RETENTION_HOURS', 'FORMAT', 'TARGET', 'SCOPE', 'JOB_FROM', 'CONFIG', 'LEGAL_HOLD'],
-      ...['LOG_FORMAT', 'LOG_RETENTION_DAYS', 'MAX_EXPORTS_PER_HOUR', 'SCHEMA', 'AUDIT_SCHEMA'],
-    ];
+    const variables = `
+      USER_ID RETENTION_HOURS FORMAT TARGET SCOPE JOB_FROM CONFIG LEGAL_HOLD LOG_FORMAT
+      LOG_RETENTION_DAYS MAX_EXPORTS_PER_HOUR SCHEMA AUDIT_SCHEMA`
+      .trim()
+      .split(/\s+/);
     for (const name of variables) {
       await all(['export'], { ...closed, [`LORA_EXPORT_${name}`]: url });
     }
