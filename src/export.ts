@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname, tmpdir } from 'node:os';
 import { basename } from 'node:path';
 import type { Writable } from 'node:stream';
-import { requireAllowance } from './allowance.js';
+import { requireAllowance } from './jobs/allowance.js';
 import { AuditTrail, refusedByLog } from './audit-trail.js';
 import { openAccess, type Access } from './db/access.js';
 import { actingAs } from './db/acting.js';

@@ -22,11 +22,11 @@ export { openAccess } from './db/access.js';
 export type { Access, AccessOptions } from './db/access.js';
 export { listExports } from './history.js';
 export type { HistoryPage, HistoryQueryInput } from './history.js';
-export { writeHistoryCsv } from './history-csv.js';
+export { writeHistoryCsv } from './history/history-csv.js';
 export { readRun } from './db/recorded-runs.js';
 export type { RecordedRun, RunDetails, Status } from './db/recorded-runs.js';
-export { availabilityOf } from './availability.js';
-export type { Availability } from './availability.js';
+export { availabilityOf } from './history/availability.js';
+export type { Availability } from './history/availability.js';
 export { commandLineOf, shellWords } from './command-line.js';
 export { parseDatabaseUrl } from './db/target.js';
 export type { DatabaseTarget, TlsMode } from './db/target.js';
@@ -38,7 +38,7 @@ export type {
   ExportLogFilters,
   Pagination,
   UpdateExportLogInput,
-} from './export-log.js';
+} from './service/export-log.js';
 export { requestOfConfig } from './run-config.js';
 export { ExportNotFoundError, ExportPermissionError, LoraExportError, exitStatusOf } from './errors.js';
 export type { ErrorCode } from './errors.js';

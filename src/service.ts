@@ -22,7 +22,7 @@ import {
   type ExportLogFilters,
   type Pagination,
   type UpdateExportLogInput,
-} from './export-log.js';
+} from './service/export-log.js';
 
 /** Where the tables are. */
 export interface ExportServiceOptions {

@@ -17,7 +17,7 @@ import {
   type UserOutcomes,
 } from './db/statistics.js';
 import { LoraExportError } from './errors.js';
-import type { Since } from './since.js';
+import type { Since } from './statistics/since.js';
 
 export type { Bucket, BucketSize, Durations, FormatOutcomes, Outcomes, Storage, UserOutcomes };
 

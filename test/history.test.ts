@@ -4,9 +4,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { Access } from '../src/db/access.js';
 import { HISTORY_SORTS } from '../src/db/history.js';
 import { readRun } from '../src/db/recorded-runs.js';
-import { availabilityOf } from '../src/availability.js';
+import { availabilityOf } from '../src/history/availability.js';
 import { listExports, type HistoryQueryInput } from '../src/history.js';
-import { repetitionOf } from '../src/repetition.js';
+import { repetitionOf } from '../src/history/repetition.js';
 import { withAccess } from './support/access.js';
 import { addUser, applyAuthShim, applyMigrations } from './support/audit.js';
 import { createDatabase, type TestDatabase } from './support/database.js';

@@ -65,7 +65,7 @@ function lora(login: Login, user: string, args: readonly string[]) {
 
 /** A finished export of a user's, kept in the managed directory, or one that waits for a worker. */
 async function addExport(user: string, state: 'completed' | 'queued'): Promise<string> {
-  const { queueExport } = await import('../src/queue.js');
+  const { queueExport } = await import('../src/jobs/queue.js');
   const { parseDatabaseUrl } = await import('../src/db/target.js');
   const { exportId } = await queueExport(
     { userId: user, output: { kind: 'managed', directory: box.path('managed') } },

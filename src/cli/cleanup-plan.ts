@@ -1,6 +1,6 @@
 import { join, resolve } from 'node:path';
 import { LoraExportError } from '../errors.js';
-import { LEAST_DAYS } from '../log-archive.js';
+import { LEAST_DAYS } from '../cleanup/log-archive.js';
 import type { AppSettings } from './app.js';
 import { kebab } from './flags.js';
 import type { ConnectionFlags } from './settings.js';

@@ -1,6 +1,6 @@
 import { nearestWord } from '../nearest-word.js';
 import { LoraExportError } from '../errors.js';
-import { readSpan } from '../since.js';
+import { readSpan } from '../statistics/since.js';
 import { InvalidArgumentError, Option } from './parser.js';
 
 /** What commander calls for each occurrence of a flag on the command line. */

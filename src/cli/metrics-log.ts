@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { LoraExportError } from '../errors.js';
 import type { ExportResult } from '../export.js';
-import { completedRecord, failedRecord, type RunFacts } from '../metrics-record.js';
+import { completedRecord, failedRecord, type RunFacts } from '../statistics/metrics-record.js';
 import { outputError } from '../sinks/output-errors.js';
 import { visible, visibleJson } from '../visible.js';
 import type { Terminal } from './terminal.js';

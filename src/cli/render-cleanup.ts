@@ -1,5 +1,5 @@
 import type { CleanupResult, FileOutcome, Orphans } from '../cleanup.js';
-import type { LogCleanupResult } from '../log-archive.js';
+import type { LogCleanupResult } from '../cleanup/log-archive.js';
 import { size } from './render.js';
 import { visibleJson } from '../visible.js';
 

@@ -1,10 +1,10 @@
 import { z } from 'zod';
-import { availabilityOf } from '../availability.js';
+import { availabilityOf } from '../history/availability.js';
 import { shellWords } from '../command-line.js';
 import type { RecordedRun } from '../db/recorded-runs.js';
 import type { HistoryPage } from '../history.js';
 import { RULES, type Rule } from '../judging/rules.js';
-import { repetitionOf } from '../repetition.js';
+import { repetitionOf } from '../history/repetition.js';
 import { visible, visibleJson } from '../visible.js';
 import { size, table } from './render.js';
 

@@ -1,4 +1,4 @@
-import type { Check, CheckReport } from '../alerts.js';
+import type { Check, CheckReport } from '../statistics/alerts.js';
 import {
   sizeClassName,
   successRate,

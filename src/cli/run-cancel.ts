@@ -1,4 +1,4 @@
-import { cancelExport } from '../queue.js';
+import { cancelExport } from '../jobs/queue.js';
 import { withAccess, type App, type AppSettings } from './app.js';
 import { visibleJson } from '../visible.js';
 

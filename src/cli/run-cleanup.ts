@@ -2,7 +2,7 @@ import { cleanUpFiles, type FileOutcome } from '../cleanup.js';
 import type { Access } from '../db/access.js';
 import { takeTurn } from '../db/turn.js';
 import { LoraExportError } from '../errors.js';
-import { cleanUpLogs } from '../log-archive.js';
+import { cleanUpLogs } from '../cleanup/log-archive.js';
 import type { Recovery } from '../recovery.js';
 import { openManagedDirectory, type ManagedDirectory } from '../sinks/managed-directory.js';
 import { withAccess, type App, type AppSettings, type OpenDatabase } from './app.js';

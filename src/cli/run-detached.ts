@@ -6,7 +6,7 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { LoraExportError } from '../errors.js';
 import type { ExportContext } from '../export.js';
-import { queueExport } from '../queue.js';
+import { queueExport } from '../jobs/queue.js';
 import type { ExportRequest } from '../request.js';
 import type { App, AppSettings } from './app.js';
 import type { ExportFlags } from './export-request.js';

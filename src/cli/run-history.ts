@@ -4,7 +4,7 @@ import type { Access } from '../db/access.js';
 import { readRun } from '../db/recorded-runs.js';
 import { ExportNotFoundError, LoraExportError } from '../errors.js';
 import { listExports, parseHistoryQuery, type HistoryQueryInput } from '../history.js';
-import { writeHistoryCsv } from '../history-csv.js';
+import { writeHistoryCsv } from '../history/history-csv.js';
 import { prepareDestination } from '../sinks/index.js';
 import type { Destination } from '../sinks/sink.js';
 import { withAccess, type App } from './app.js';

@@ -1,7 +1,7 @@
-import { checkThresholds, type CheckReport } from '../alerts.js';
+import { checkThresholds, type CheckReport } from '../statistics/alerts.js';
 import { LoraExportError } from '../errors.js';
-import { prometheusText } from '../prometheus.js';
-import { readSince } from '../since.js';
+import { prometheusText } from '../statistics/prometheus.js';
+import { readSince } from '../statistics/since.js';
 import type { Access } from '../db/access.js';
 import { collectStatistics, type BucketSize } from '../statistics.js';
 import { withAccess, type App } from './app.js';

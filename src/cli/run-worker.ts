@@ -1,6 +1,6 @@
 import { unlink } from 'node:fs/promises';
 import { LoraExportError } from '../errors.js';
-import { runWorker, type WorkerEvent } from '../worker.js';
+import { runWorker, type WorkerEvent } from '../jobs/worker.js';
 import { withAccess, type App } from './app.js';
 import { milliseconds } from './flags.js';
 import { exportJson, exportSummary, failureJson, failureText } from './render.js';

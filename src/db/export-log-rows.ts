@@ -1,6 +1,11 @@
 import type postgres from 'postgres';
 import { LoraExportError } from '../errors.js';
-import type { ExportLog, ListExportLogsQuery, NewExportLog, UpdateExportLogInput } from '../export-log.js';
+import type {
+  ExportLog,
+  ListExportLogsQuery,
+  NewExportLog,
+  UpdateExportLogInput,
+} from '../service/export-log.js';
 import { identifier } from './identifier.js';
 
 /** The log in a database that somebody else has opened: a pool, a reserved connection or a transaction. */

@@ -1,5 +1,5 @@
 import type postgres from 'postgres';
-import type { Since } from '../since.js';
+import type { Since } from '../statistics/since.js';
 import { isVisible, logsTable, runsTable, type Access } from './access.js';
 
 /** Rows of time in a report; days and hours of UTC. */

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 
 import { parseDatabaseUrl } from '../../src/db/target.js';
 import { exportConversations } from '../../src/export.js';
-import { queueExport } from '../../src/queue.js';
+import { queueExport } from '../../src/jobs/queue.js';
 import { addUser, applyAuthShim, applyMigrations } from '../support/audit.js';
 import { makeSandbox } from '../support/cli.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';

@@ -5,7 +5,7 @@ import { spawn } from '@lydell/node-pty';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 
 import { parseDatabaseUrl } from '../../src/db/target.js';
-import { queueExport } from '../../src/queue.js';
+import { queueExport } from '../../src/jobs/queue.js';
 import { makeSandbox, program, type Running, type Sandbox } from '../support/cli.js';
 import { createDatabase, type TestDatabase } from '../support/database.js';
 import { ageHeartbeats, endSessions, lockTable, loggedRuns, onlyRun, seed } from '../support/seed.js';

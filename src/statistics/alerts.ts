@@ -1,5 +1,5 @@
-import type { Access } from './db/access.js';
-import { withSnapshot } from './db/snapshot.js';
+import type { Access } from '../db/access.js';
+import { withSnapshot } from '../db/snapshot.js';
 import {
   averageOfSmall,
   countByFormat,
@@ -7,10 +7,10 @@ import {
   measureStorage,
   readPeriod,
   type FormatOutcomes,
-} from './db/statistics.js';
-import { HEARTBEAT_LIMIT_SECONDS } from './recovery.js';
+} from '../db/statistics.js';
+import { HEARTBEAT_LIMIT_SECONDS } from '../recovery.js';
 import type { Since } from './since.js';
-import { refuseFuture } from './statistics.js';
+import { refuseFuture } from '../statistics.js';
 
 /** The last day: what is checked regularly should end when the trouble ends. */
 const ALERTS_SINCE: Since = { seconds: 86_400 };

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 
-import { since } from '../src/cli/flags.js';
-import { readSince } from '../src/since.js';
+import { since } from '../../src/cli/flags.js';
+import { readSince } from '../../src/statistics/since.js';
 
 it('reads spans, days and moments', () => {
   expect(['30m', '24h', '7d', '4w', '36500d'].map((text) => readSince(since(text)))).toEqual([

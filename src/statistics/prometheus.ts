@@ -1,5 +1,5 @@
-import type { Access } from './db/access.js';
-import { withSnapshot } from './db/snapshot.js';
+import type { Access } from '../db/access.js';
+import { withSnapshot } from '../db/snapshot.js';
 import {
   countByFormat,
   countOpen,
@@ -8,11 +8,11 @@ import {
   readPeriod,
   type Durations,
   type FormatOutcomes,
-} from './db/statistics.js';
-import { formatNames } from './formats/index.js';
-import { HEARTBEAT_LIMIT_SECONDS } from './recovery.js';
+} from '../db/statistics.js';
+import { formatNames } from '../formats/index.js';
+import { HEARTBEAT_LIMIT_SECONDS } from '../recovery.js';
 import type { Since } from './since.js';
-import { refuseFuture, successRate } from './statistics.js';
+import { refuseFuture, successRate } from '../statistics.js';
 
 /** The last day: ratio and quantiles are to show what is going on. */
 const METRICS_SINCE: Since = { seconds: 86_400 };

@@ -1,5 +1,5 @@
-import { LoraExportError } from './errors.js';
-import type { ExportResult } from './export.js';
+import { LoraExportError } from '../errors.js';
+import type { ExportResult } from '../export.js';
 
 /** What is known of a run before it ends; null what is not. */
 export interface RunFacts {

@@ -3,14 +3,14 @@ import { createReadStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { createGunzip } from 'node:zlib';
-import type { Fingerprint, OldLog } from './db/old-logs.js';
-import { LoraExportError } from './errors.js';
-import { prepareFile, prepareInDirectory } from './sinks/file.js';
-import { gzipped } from './sinks/gzip.js';
-import { outputError } from './sinks/output-errors.js';
-import type { Sink } from './sinks/sink.js';
-import { createLineSplitter } from './validate/line-splitter.js';
-import { visible } from './visible.js';
+import type { Fingerprint, OldLog } from '../db/old-logs.js';
+import { LoraExportError } from '../errors.js';
+import { prepareFile, prepareInDirectory } from '../sinks/file.js';
+import { gzipped } from '../sinks/gzip.js';
+import { outputError } from '../sinks/output-errors.js';
+import type { Sink } from '../sinks/sink.js';
+import { createLineSplitter } from '../validate/line-splitter.js';
+import { visible } from '../visible.js';
 
 /** A written archive, safe on the disk under its name. */
 export interface Archive {

@@ -1,4 +1,4 @@
-import type { RecordedRun } from './db/recorded-runs.js';
+import type { RecordedRun } from '../db/recorded-runs.js';
 
 /** Whether the file of an export is still kept. */
 export interface Availability {

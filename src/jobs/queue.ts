@@ -1,21 +1,21 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
-import { openAccess, type Access } from './db/access.js';
-import { countConversations } from './db/conversations.js';
-import { startExport } from './db/export-logs.js';
-import { requireUser } from './db/identity.js';
-import { cancelRun } from './db/jobs.js';
+import { openAccess, type Access } from '../db/access.js';
+import { countConversations } from '../db/conversations.js';
+import { startExport } from '../db/export-logs.js';
+import { requireUser } from '../db/identity.js';
+import { cancelRun } from '../db/jobs.js';
 import { requireAllowance } from './allowance.js';
-import { refusedByLog } from './audit-trail.js';
-import { ExportNotFoundError, LoraExportError } from './errors.js';
-import type { ExportContext } from './export.js';
-import { refuseNothing } from './judging/refusals.js';
-import { lookAtSource } from './look.js';
-import { recipeOf } from './recipe.js';
-import { recoverDeadRuns } from './recovery.js';
-import { parseRequest, type ExportRequest, type ExportRequestInput } from './request.js';
-import { MOST_IDS, runConfig } from './run-config.js';
-import { prepareDestination } from './sinks/index.js';
+import { refusedByLog } from '../audit-trail.js';
+import { ExportNotFoundError, LoraExportError } from '../errors.js';
+import type { ExportContext } from '../export.js';
+import { refuseNothing } from '../judging/refusals.js';
+import { lookAtSource } from '../look.js';
+import { recipeOf } from '../recipe.js';
+import { recoverDeadRuns } from '../recovery.js';
+import { parseRequest, type ExportRequest, type ExportRequestInput } from '../request.js';
+import { MOST_IDS, runConfig } from '../run-config.js';
+import { prepareDestination } from '../sinks/index.js';
 
 /** An export that waits for a worker. */
 export interface QueuedExport {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Access } from './db/access.js';
-import { actingAs } from './db/acting.js';
-import { failExport } from './db/export-logs.js';
-import { identify } from './db/identity.js';
-import { claimJob, vouchForQueue, type Claim } from './db/jobs.js';
-import { LoraExportError } from './errors.js';
+import type { Access } from '../db/access.js';
+import { actingAs } from '../db/acting.js';
+import { failExport } from '../db/export-logs.js';
+import { identify } from '../db/identity.js';
+import { claimJob, vouchForQueue, type Claim } from '../db/jobs.js';
+import { LoraExportError } from '../errors.js';
 import {
   exportClaimed,
   MOST_ATTEMPTS,
@@ -14,11 +14,11 @@ import {
   type ClaimedExport,
   type ExportContext,
   type ExportResult,
-} from './export.js';
-import { HEARTBEAT_LIMIT_SECONDS, recoverDeadRuns, removeRemains } from './recovery.js';
-import type { ExportRequest } from './request.js';
-import { parseRequest } from './request.js';
-import { requestOfConfig } from './run-config.js';
+} from '../export.js';
+import { HEARTBEAT_LIMIT_SECONDS, recoverDeadRuns, removeRemains } from '../recovery.js';
+import type { ExportRequest } from '../request.js';
+import { parseRequest } from '../request.js';
+import { requestOfConfig } from '../run-config.js';
 
 /** How often a busy worker speaks up for the jobs that wait, in milliseconds. */
 const VOUCH_MS = 20_000;

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
-import { formatNames } from '../src/formats/index.js';
-import { prometheusText } from '../src/prometheus.js';
-import { withAccess } from './support/access.js';
-import { createDatabase, type TestDatabase } from './support/database.js';
-import { failureOf } from './support/export.js';
-import { addPastRun, type PastRun } from './support/history.js';
-import { parsePrometheus } from './support/prometheus.js';
+import { formatNames } from '../../src/formats/index.js';
+import { prometheusText } from '../../src/statistics/prometheus.js';
+import { withAccess } from '../support/access.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { failureOf } from '../support/export.js';
+import { addPastRun, type PastRun } from '../support/history.js';
+import { parsePrometheus } from '../support/prometheus.js';
 
 const ANN = '11111111-1111-4111-8111-111111111111';
 const BEN = '22222222-2222-4222-8222-222222222222';

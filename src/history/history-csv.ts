@@ -1,9 +1,9 @@
 import { stringify } from 'csv-stringify/sync';
-import type { Access } from './db/access.js';
-import { HISTORY_COLUMNS, readWholeRows } from './db/history.js';
-import { guardFormula } from './formats/csv-formulas.js';
-import { STRINGIFY } from './formats/csv-options.js';
-import { parseHistoryQuery, type HistoryQueryInput } from './history.js';
+import type { Access } from '../db/access.js';
+import { HISTORY_COLUMNS, readWholeRows } from '../db/history.js';
+import { guardFormula } from '../formats/csv-formulas.js';
+import { STRINGIFY } from '../formats/csv-options.js';
+import { parseHistoryQuery, type HistoryQueryInput } from '../history.js';
 
 /**
  * Writes every export that matches as CSV: all columns of the log and, with the prefix `run_`, of its companion. UTF-8

@@ -1,6 +1,6 @@
-import type { Access } from './db/access.js';
-import { countRecent } from './db/jobs.js';
-import { LoraExportError } from './errors.js';
+import type { Access } from '../db/access.js';
+import { countRecent } from '../db/jobs.js';
+import { LoraExportError } from '../errors.js';
 
 /**
  * Holds a user to so many exports an hour, where somebody wants that; failed ones count.

@@ -6,20 +6,20 @@ import { basename, join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { verifyArchive, writeArchive } from '../src/archive-file.js';
-import type { OldLog } from '../src/db/old-logs.js';
+import { verifyArchive, writeArchive } from '../../src/cleanup/archive-file.js';
+import type { OldLog } from '../../src/db/old-logs.js';
 import {
   cleanUpLogs,
   DELETIONS_FILE,
   type LogCleanupOptions,
   type LogCleanupResult,
-} from '../src/log-archive.js';
-import { withAccess } from './support/access.js';
-import { addUser, applyAuthShim, applyMigrations } from './support/audit.js';
-import { createDatabase, type TestDatabase } from './support/database.js';
-import { failureOf } from './support/export.js';
-import { modeOf } from './support/sinks.js';
-import { addStored, makeManagedRoot } from './support/stored.js';
+} from '../../src/cleanup/log-archive.js';
+import { withAccess } from '../support/access.js';
+import { addUser, applyAuthShim, applyMigrations } from '../support/audit.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { failureOf } from '../support/export.js';
+import { modeOf } from '../support/sinks.js';
+import { addStored, makeManagedRoot } from '../support/stored.js';
 
 let database: TestDatabase;
 let parent: string;
@@ -168,7 +168,7 @@ describe('cleanup of the log', () => {
     const before = await whole();
     const { archive } = await cleanUp();
 
-    const docs = await readFile(new URL('../docs/operations.md', import.meta.url), 'utf8');
+    const docs = await readFile(new URL('../../docs/operations.md', import.meta.url), 'utf8');
     const [, statements = ''] = /<<'SQL'\n([\s\S]*?)\nSQL\n/.exec(docs) ?? [];
     await writeFile(join(parent, 'rows.jsonl'), gunzipSync(await readFile(archive?.path ?? '')));
     execFileSync('psql', [database.url, '-1', '-q', '-v', 'ON_ERROR_STOP=1'], {

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { STATUSES, type Status } from './db/recorded-runs.js';
-import { LoraExportError } from './errors.js';
-import { formatNames, type FormatName } from './formats/index.js';
-import { endOf, moment, startOf } from './request.js';
+import { STATUSES, type Status } from '../db/recorded-runs.js';
+import { LoraExportError } from '../errors.js';
+import { formatNames, type FormatName } from '../formats/index.js';
+import { endOf, moment, startOf } from '../request.js';
 
 /**
  * A row of `export_logs`, every column under its own name. Times are ISO 8601 in UTC with milliseconds; what that form

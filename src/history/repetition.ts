@@ -1,7 +1,7 @@
-import { commandLineOf } from './command-line.js';
-import type { RecordedRun } from './db/recorded-runs.js';
-import { LoraExportError } from './errors.js';
-import { requestOfConfig } from './run-config.js';
+import { commandLineOf } from '../command-line.js';
+import type { RecordedRun } from '../db/recorded-runs.js';
+import { LoraExportError } from '../errors.js';
+import { requestOfConfig } from '../run-config.js';
 
 /** How to ask for the same export again, on the data of that day. */
 export interface Repetition {

@@ -2,13 +2,13 @@ import { open } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { verifyArchive, writeArchive, type Archive } from './archive-file.js';
-import type { Access } from './db/access.js';
-import { countOldLogs, deleteLogs, readOldLogs, requireRightToDelete } from './db/old-logs.js';
-import { withSnapshot } from './db/snapshot.js';
-import { LoraExportError } from './errors.js';
-import { recoverDeadRuns, type Recovery } from './recovery.js';
-import { outputError } from './sinks/output-errors.js';
-import { syncDirectory } from './sinks/sync-directory.js';
+import type { Access } from '../db/access.js';
+import { countOldLogs, deleteLogs, readOldLogs, requireRightToDelete } from '../db/old-logs.js';
+import { withSnapshot } from '../db/snapshot.js';
+import { LoraExportError } from '../errors.js';
+import { recoverDeadRuns, type Recovery } from '../recovery.js';
+import { outputError } from '../sinks/output-errors.js';
+import { syncDirectory } from '../sinks/sync-directory.js';
 
 /** Rows of fewer days are deleted only when that is insisted on. */
 export const LEAST_DAYS = 30;

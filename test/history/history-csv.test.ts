@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
-import { writeHistoryCsv } from '../src/history-csv.js';
-import type { HistoryQueryInput } from '../src/history.js';
-import { hasPython, readCsv, readWithPython, unguarded } from './formats/readers.js';
-import { withAccess } from './support/access.js';
-import { createDatabase, type TestDatabase } from './support/database.js';
-import { failureOf } from './support/export.js';
-import { record } from './support/recorded.js';
+import { writeHistoryCsv } from '../../src/history/history-csv.js';
+import type { HistoryQueryInput } from '../../src/history.js';
+import { hasPython, readCsv, readWithPython, unguarded } from '../formats/readers.js';
+import { withAccess } from '../support/access.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { failureOf } from '../support/export.js';
+import { record } from '../support/recorded.js';
 
 const ANNA = '0a000000-0000-4000-8000-000000000001';
 const BERT = '0b000000-0000-4000-8000-000000000002';

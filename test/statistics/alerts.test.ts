@@ -1,11 +1,16 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 
-import { checkThresholds, type Check, type CheckReport, type Thresholds } from '../src/alerts.js';
-import type { Since } from '../src/since.js';
-import { withAccess } from './support/access.js';
-import { createDatabase, type TestDatabase } from './support/database.js';
-import { failureOf } from './support/export.js';
-import { addPastRun, type PastRun } from './support/history.js';
+import {
+  checkThresholds,
+  type Check,
+  type CheckReport,
+  type Thresholds,
+} from '../../src/statistics/alerts.js';
+import type { Since } from '../../src/statistics/since.js';
+import { withAccess } from '../support/access.js';
+import { createDatabase, type TestDatabase } from '../support/database.js';
+import { failureOf } from '../support/export.js';
+import { addPastRun, type PastRun } from '../support/history.js';
 
 const LIMITS: Thresholds = {
   failureRate: 0.1,
