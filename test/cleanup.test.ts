@@ -325,6 +325,8 @@ describe('a hostile row', () => {
     ])
       ids.push(await addStored(sql, root, { userId: mallory, output: output ?? {}, file: null }));
 
+    expect(ids.length).toBeGreaterThanOrEqual(60);
+
     const before = await filesIn(parent);
     for (const userId of [mallory, undefined]) {
       const result = await cleanUp(userId === undefined ? { deleteOrphans: true } : { userId });

@@ -1,9 +1,93 @@
 import * as fc from 'fast-check';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import { fileName, type NameParts } from '../src/naming.js';
 import { hostileStrings } from './support/hostile-strings.js';
+import { temporaryDirectory } from './support/temporary-directory.js';
+
+/** Tiers that would be paths, devices, flags, patterns, commands or names that no system takes. */
+const HOSTILE_NAMES = [
+  ['..', '../..', '../../etc/passwd', '/etc/passwd', '//server/share', './x', 'a/../../b', 'a/b', '/', '.'],
+  [
+    '..\\..\\x',
+    'C:\\Windows\\win.ini',
+    'C:',
+    'C:x',
+    '\\\\?\\C:\\x',
+    '\\\\server\\share',
+    'x:stream',
+    'x::$DATA',
+  ],
+  [
+    'file:///etc/passwd',
+    'https://example.org/x',
+    '%2e%2e%2f',
+    '%00',
+    '..%252f',
+    '..%c0%af',
+    '．．／',
+    '..\u2215x',
+  ],
+  ['CON', 'con.txt', 'NUL', 'AUX', 'PRN', 'COM1', 'LPT1', 'CLOCK$', 'desktop.ini', '.bashrc', '.git', '.env'],
+  [
+    '-rf',
+    '--force',
+    '~',
+    '~root',
+    '$HOME',
+    '${IFS}',
+    '$(id)',
+    '`id`',
+    '; rm -rf /',
+    '| sh',
+    '&& x',
+    '> x',
+    '*',
+    '?',
+    '[a-z]',
+    '{a,b}',
+    '!x',
+  ],
+  ['', ' ', '  x  ', 'x ', 'x.', 'x...', '\t', 'a\nb', 'a\r\nb', 'a\0b', '\0', '\u001b]0;x\u0007', '\b\b'],
+  [
+    '\u202egnp.exe',
+    '\u2066x',
+    '\u200b',
+    '\ufeff',
+    'e\u0301',
+    'é',
+    'ß',
+    'İ',
+    '👩\u200d💻',
+    '中文',
+    'раураl',
+    '\ud800',
+    '\uffff',
+  ],
+  [
+    'x'.repeat(255),
+    'x'.repeat(5_000),
+    'é'.repeat(300),
+    '.'.repeat(300),
+    '-'.repeat(300),
+    '../'.repeat(1_000),
+    `${'x'.repeat(59)}/y`,
+  ],
+  [
+    '"',
+    "'",
+    '<x>',
+    '|',
+    ':',
+    "'; drop table export_logs; --",
+    '.jsonl',
+    'x.jsonl.gz',
+    '.partial',
+    '.lora-export-directory',
+  ],
+].flat();
 
 function nameOf(parts: Partial<NameParts> = {}): string {
   return fileName({
@@ -57,6 +141,18 @@ describe('a tier becomes a harmless part of the name', () => {
     [`${'x'.repeat(59)} y`, 'x'.repeat(59)],
   ])('%j is %s', (tier, slug) => {
     expect(nameOf({ tier })).toBe(`training-data-${slug}-2025-10-29-42.jsonl`);
+  });
+
+  it('even of the worst names: each can be made inside its directory, and nothing is made outside', async () => {
+    expect(new Set(HOSTILE_NAMES).size).toBeGreaterThanOrEqual(60);
+    const parent = await temporaryDirectory();
+    const directory = join(parent, 'exports');
+    await mkdir(directory);
+    for (const [count, tier] of HOSTILE_NAMES.entries()) {
+      await writeFile(join(directory, nameOf({ tier, count })), '', { flag: 'wx' });
+    }
+    expect(await readdir(parent, { recursive: true })).toHaveLength(1 + HOSTILE_NAMES.length);
+    for (const name of await readdir(directory)) expect(name).toMatch(/^training-data-[a-z0-9_-]+\.jsonl$/);
   });
 
   it('whatever it is: one plain name of bounded length, inside its directory', () => {
