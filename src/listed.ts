@@ -1,10 +1,10 @@
 import { withoutPasswords } from './visible.js';
 
 /** So many problems of one thing are worth a message; who mends them sees the others next. */
-const MOST_PROBLEMS = 8;
+const MOST_PROBLEMS = 6;
 
 /** A problem may quote what it complains about, and that may be anything. */
-const MOST_CHARACTERS = 200;
+const MOST_CHARACTERS = 600;
 
 /** Problems in one sentence, without its full stop. */
 export function listed(problems: readonly string[]): string {

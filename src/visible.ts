@@ -27,5 +27,5 @@ export function visibleJson(value: unknown): string {
  * with one has lost a slash. The form that hints show stays.
  */
 export function withoutPasswords(text: string): string {
-  return text.replace(/\b(?!file:)([a-z][a-z0-9+.-]*:\/{1,2})(?!USER:).*@/gis, '$1…@');
+  return text.replace(/\b(?!file:)([a-z][a-z0-9+.-]*:\/{1,2})(?!\/?USER:).*@/gis, '$1…@');
 }

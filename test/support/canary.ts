@@ -46,14 +46,14 @@ export function withCanary(url: string): string {
 }
 
 /**
- * Looks through every file below a directory, names included; not into the files of a database server.
+ * Looks through every file below a directory, names included; not into the files of a database server or of packages.
  * @param allowed files that the test itself wrote the password into
  * @throws Error naming the file
  */
 export async function refuseCanaryBelow(root: string, allowed: readonly string[] = []): Promise<void> {
   const names = await readdir(root, { recursive: true }).catch(() => []);
   for (const name of names) {
-    if (/(^|[\\/])(server|data|pgdata)([\\/]|$)/.test(name) || allowed.includes(name)) continue;
+    if (/(^|[\\/])(server|data|pgdata|node_modules)([\\/]|$)/.test(name) || allowed.includes(name)) continue;
     refuseCanary(`the name ${name}`, name.split(sep).join('/'));
     const path = join(root, name);
     const stats = await stat(path).catch(() => null);
